@@ -1,0 +1,206 @@
+//! Builds the parts, owns the task tracker and the stop signal.
+
+use std::future::Future;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::auth::Auth;
+use crate::broker::Broker;
+use crate::bus::Bus;
+use crate::clock::Clock;
+use crate::config::{Config, Log, LogFormat, default_seal_file};
+use crate::crypto::seal::SealKey;
+use crate::http::{self, Http};
+use crate::net::{self, Connections, Origins};
+use crate::store::Store;
+use crate::ws::{self, Front};
+
+/// A server that is bound and serves.
+pub struct Server {
+    address: SocketAddr,
+    url: String,
+    auth: Arc<Auth>,
+    broker: Arc<Broker>,
+    tracker: TaskTracker,
+    stop: CancellationToken,
+    failed: CancellationToken,
+}
+
+impl Server {
+    /// Binds `server.listen`, opens the store and begins to serve.
+    ///
+    /// # Errors
+    /// The address is taken, the store is away or sealed under another key, a TLS file can't be read.
+    pub async fn start(config: Config, clock: Clock) -> anyhow::Result<Self> {
+        let listener = TcpListener::bind(config.server.listen)
+            .await
+            .with_context(|| format!("server.listen: {} can't be bound", config.server.listen))?;
+        Self::serve(config, clock, listener).await
+    }
+
+    /// Serves on a listener that is bound already.
+    ///
+    /// # Errors
+    /// As [`Server::start`].
+    pub async fn serve(config: Config, clock: Clock, listener: TcpListener) -> anyhow::Result<Self> {
+        let address = listener.local_addr()?;
+        let tls = match (&config.server.tls.cert, &config.server.tls.key) {
+            (Some(cert), Some(key)) => Some(net::acceptor(cert, key)?),
+            _ => None,
+        };
+        let bound = format!("{}://{address}", if tls.is_some() { "https" } else { "http" });
+        let url = config.server.public_url.clone().unwrap_or_else(|| bound.clone());
+        let origins = Arc::new(origins(&config, &url, address));
+        let config = Arc::new(config);
+        let auth = Arc::new(open(config.clone(), clock, &url).await?);
+        let broker = Broker::new(auth.clone(), Bus::local());
+        let (tracker, stop) = (TaskTracker::new(), CancellationToken::new());
+        let router = router(&config, &auth, &broker, &url, origins, &tracker);
+        let connections = Connections {
+            tls,
+            header_timeout: config.server.header_timeout,
+            tracker: tracker.clone(),
+            stop: stop.clone(),
+        };
+        let server = Self { address, url: bound, auth, broker, tracker, stop, failed: CancellationToken::new() };
+        server.essential("accept loop", net::serve(listener, router, connections));
+        let (sweeper, keeper) = (server.broker.clone(), server.broker.clone());
+        server.essential("sweep", async move { sweeper.sweep().await });
+        server.essential("housekeeping", async move { keeper.keep_house().await });
+        Ok(server)
+    }
+
+    /// The address that is listened on.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The URL of that address.
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// Serves until `stop` resolves, then drains: new sockets are refused, waiting ones told to come back, requests
+    /// finished.
+    ///
+    /// # Errors
+    /// A part that the server can't do without has died.
+    pub async fn run_until(self, stop: impl Future<Output = ()>) -> anyhow::Result<()> {
+        let died = tokio::select! {
+            () = stop => false,
+            () = self.failed.cancelled() => true,
+        };
+        self.drain().await;
+        anyhow::ensure!(!died, "a part of the server has died; the log says which");
+        Ok(())
+    }
+
+    async fn drain(self) {
+        self.broker.drain();
+        self.stop.cancel();
+        self.tracker.close();
+        let patience = self.auth.config.server.drain;
+        if tokio::time::timeout(patience, self.tracker.wait()).await.is_err() {
+            tracing::warn!("some connections did not finish in time");
+        }
+        self.auth.store.close().await;
+    }
+
+    /// Spawns what the server can't do without: when it ends before the server is stopped, the server stops.
+    fn essential(&self, name: &'static str, task: impl Future<Output = ()> + Send + 'static) {
+        let (stop, failed) = (self.stop.clone(), self.failed.clone());
+        let work = self.tracker.spawn(async move {
+            tokio::select! {
+                () = stop.cancelled() => {}
+                () = task => {}
+            }
+        });
+        let stop = self.stop.clone();
+        self.tracker.spawn(async move {
+            let ended = work.await;
+            if !stop.is_cancelled() {
+                tracing::error!(part = name, panicked = ended.is_err(), "an essential part has died");
+                failed.cancel();
+            }
+        });
+    }
+}
+
+/// Opens the store and the keys for a command.
+pub(crate) async fn open_auth(config: Arc<Config>, clock: Clock) -> anyhow::Result<Auth> {
+    let url = config.server.public_url.clone().unwrap_or_else(|| format!("http://{}", config.server.listen));
+    open(config, clock, &url).await
+}
+
+/// Closes what [`open_auth`] opened, once everything is committed.
+pub(crate) async fn close(auth: Auth) {
+    auth.store.close().await;
+}
+
+/// Sends log lines to standard error.
+///
+/// # Errors
+/// `log.level` is no level and no filter.
+pub fn init_log(log: &Log) -> anyhow::Result<()> {
+    use std::io::IsTerminal as _;
+    use tracing_subscriber::EnvFilter;
+    let filter = EnvFilter::try_new(&log.level).with_context(|| format!("log.level: {:?} is no level", log.level))?;
+    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    // A second call, as in tests, keeps the first one's choice.
+    let _ = match log.format {
+        LogFormat::Json => lines.json().flatten_event(true).try_init(),
+        LogFormat::Text => lines.with_ansi(std::io::stderr().is_terminal()).try_init(),
+    };
+    Ok(())
+}
+
+async fn open(config: Arc<Config>, clock: Clock, url: &str) -> anyhow::Result<Auth> {
+    let seal = match &config.keys.seal {
+        Some(seal) => seal.clone(),
+        None => seal_from_file(&config)?,
+    };
+    let store = Store::open(&config.store.url, config.store.connections)
+        .await
+        .with_context(|| format!("store.url: {:?} can't be opened", config.store.url))?;
+    let issuer = config.jwt.issuer.clone().unwrap_or_else(|| url.to_owned());
+    Ok(Auth::open(config, clock, store, seal, issuer).await?)
+}
+
+fn seal_from_file(config: &Config) -> anyhow::Result<SealKey> {
+    let default = default_seal_file(&config.store.url);
+    let file: &Path = config.keys.seal_file.as_ref().unwrap_or(&default);
+    SealKey::from_file(file).with_context(|| format!("keys.seal_file: {}", file.display()))
+}
+
+fn origins(config: &Config, url: &str, address: SocketAddr) -> Origins {
+    let is_local = config.server.public_url.is_none() && address.ip().is_loopback();
+    // Without a public URL, `localhost` in the address bar means the same loopback listener.
+    let alias = is_local.then(|| format!("{}://localhost:{}", url.split(':').next().unwrap_or("http"), address.port()));
+    Origins::new(std::iter::once(url.to_owned()).chain(alias), &config.server.allowed_origins)
+}
+
+fn router(
+    config: &Config,
+    auth: &Arc<Auth>,
+    broker: &Arc<Broker>,
+    url: &str,
+    origins: Arc<Origins>,
+    tracker: &TaskTracker,
+) -> axum::Router {
+    let trusted_proxies: Arc<[ipnet::IpNet]> = config.server.trusted_proxies.clone().into();
+    let front = Front {
+        broker: broker.clone(),
+        origins,
+        trusted_proxies: trusted_proxies.clone(),
+        tracker: tracker.clone(),
+    };
+    let http = Http { auth: auth.clone(), broker: broker.clone(), public_url: url.into(), trusted_proxies };
+    let routes = http::routes(http).merge(ws::routes(front));
+    http::with_common_headers(routes, url.starts_with("https://"))
+}

@@ -1,0 +1,320 @@
+//! Approvals: asking an account's phones, taking their answer, and what to tell the browser that waits. The row in
+//! the store decides; whoever is told afterwards is told what was committed.
+
+use super::{Auth, Error};
+use crate::crypto::seal::{RootKey, base64url, digest};
+use crate::domain::ids::{AccountId, DeviceId, PairingId};
+use crate::domain::pairing::{Answer, Ask, Asker, Browser, Effect, Event, Pairing, State};
+use crate::domain::secret::Ticket;
+use crate::domain::time::Timestamp;
+use crate::store::pairings::{self, Stored};
+use crate::store::sessions::Live;
+use crate::store::{self, Tx, accounts, audit, devices, hits, sessions, tickets};
+
+/// The time within which an account's asks are counted (SECURITY.md, fatigue).
+const ASKS_WINDOW: std::time::Duration = std::time::Duration::from_secs(600);
+
+/// What a phone shows of an ask.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct AskView {
+    pub(crate) pairing: PairingId,
+    /// Which ask of this pairing.
+    pub(crate) number: u32,
+    pub(crate) account: AccountId,
+    pub(crate) browser: Browser,
+    pub(crate) asked_at: Timestamp,
+    pub(crate) expires_at: Timestamp,
+}
+
+/// What asking led to.
+#[derive(Clone, Debug)]
+pub(crate) struct Asked {
+    pub(crate) pairing: Pairing,
+    /// For the phones; `None` when the ask is beyond a limit and no phone may see it.
+    pub(crate) view: Option<AskView>,
+    /// The account whose ask this one replaced, and that ask's number.
+    pub(crate) replaced: Option<(AccountId, u32)>,
+}
+
+/// What a browser that waits, or comes back, has to be told.
+#[derive(Clone, Debug)]
+pub(crate) enum Outcome {
+    /// Nobody was asked.
+    Ready,
+    /// Somebody was asked.
+    Asked(Ask),
+    /// The one-time code.
+    Approved(Ticket),
+    Refused,
+    /// It is over, or was never there, or its code is used: all alike.
+    Over,
+}
+
+impl AskView {
+    fn of(pairing: &Pairing) -> Option<Self> {
+        let State::Asked(ask) = &pairing.state else { return None };
+        ask.shown.then(|| Self {
+            pairing: pairing.id,
+            number: pairing.asks,
+            account: ask.account,
+            browser: pairing.browser.clone(),
+            asked_at: ask.asked_at,
+            expires_at: ask.expires_at,
+        })
+    }
+}
+
+impl Auth {
+    /// Asks the phones of `account` about a pairing, and returns once that is committed.
+    ///
+    /// # Errors
+    /// What [`Pairing::apply`] refuses; `Disabled`.
+    pub(crate) async fn ask(&self, fresh: Stored, account: AccountId, by: Asker) -> Result<Asked, Error> {
+        let order = AskOrder {
+            fresh,
+            account,
+            by,
+            ttl: self.config.pairing.ask_ttl,
+            limit: self.limits.scaled(self.config.pairing.asks_per_account),
+            refusal_wait: self.limits.scaled_wait(self.config.pairing.refusal_wait),
+            now: self.now(),
+        };
+        self.store.write(move |tx| Box::pin(order.place(tx))).await?
+    }
+
+    /// Takes a phone's answer. `Some` when it decided the pairing just now, with the ask's number; `None` when it
+    /// repeats what the same phone said before. Either way the decision is committed.
+    ///
+    /// # Errors
+    /// What [`Pairing::apply`] refuses; `UnknownDevice` for a device that may not approve.
+    pub(crate) async fn answer(
+        &self,
+        phone: &Live,
+        id: PairingId,
+        approved: bool,
+        source: std::net::IpAddr,
+    ) -> Result<Option<u32>, Error> {
+        let order = AnswerOrder {
+            id,
+            session: phone.id,
+            account: phone.account,
+            device: phone.device,
+            approved,
+            ticket_ttl: self.config.ticket.ttl,
+            refusal_wait: self.config.pairing.refusal_wait,
+            root: self.root.clone(),
+            source: source.to_string(),
+            now: self.now(),
+        };
+        self.store.write(move |tx| Box::pin(order.place(tx))).await?
+    }
+
+    /// Ends a pairing's ask whose time is over; the ask that ended by this call, if any.
+    pub(crate) async fn expire(&self, id: PairingId) -> Result<Option<(Ask, u32)>, Error> {
+        self.end(id, Event::Expire).await
+    }
+
+    /// Ends a pairing that its browser gave up; the ask that ended by this call, if any.
+    pub(crate) async fn abandon(&self, id: PairingId) -> Result<Option<(Ask, u32)>, Error> {
+        self.end(id, Event::Abandon).await
+    }
+
+    async fn end(&self, id: PairingId, event: Event) -> Result<Option<(Ask, u32)>, Error> {
+        let now = self.now();
+        let step = self.store.write(move |tx| Box::pin(pairings::apply(tx, id, None, event, now))).await?;
+        Ok(match step {
+            Some(Ok((pairing, Effect::Expired { ask: Some(ask) }))) => Some((ask, pairing.asks)),
+            _ => None,
+        })
+    }
+
+    /// What to tell the browser of a pairing; `None` when it has no row.
+    pub(crate) async fn outcome(&self, id: PairingId) -> Result<Option<Outcome>, Error> {
+        let (now, root, told_for) = (self.now(), self.root.clone(), self.config.ticket.ttl);
+        let unit = async move |tx: &mut Tx| {
+            let Some(Stored { pairing, .. }) = pairings::load(tx, id).await? else { return Ok(None) };
+            outcome(tx, &pairing, &root, now, told_for).await.map(Some)
+        };
+        Ok(self.store.read(move |tx| Box::pin(async move { unit(tx).await })).await?)
+    }
+
+    /// The asks that an account's phones should be showing.
+    pub(crate) async fn pending_asks(&self, account: AccountId) -> Result<Vec<AskView>, Error> {
+        let now = self.now();
+        let pending = self.store.read(move |tx| Box::pin(pairings::pending(tx, account, now))).await?;
+        Ok(pending.iter().filter_map(AskView::of).collect())
+    }
+
+    /// Asks whose end nobody has noticed for two seconds: their browser is gone.
+    pub(crate) async fn overdue_asks(&self) -> Result<Vec<PairingId>, Error> {
+        let before = self.now().minus(std::time::Duration::from_secs(2));
+        Ok(self.store.read(move |tx| Box::pin(pairings::overdue(tx, before))).await?)
+    }
+}
+
+/// What a pairing's browser has to be told at `now`.
+pub(super) async fn outcome(
+    tx: &mut Tx,
+    pairing: &Pairing,
+    root: &RootKey,
+    now: Timestamp,
+    told_for: std::time::Duration,
+) -> Result<Outcome, store::Error> {
+    Ok(match &pairing.state {
+        State::Ready if now < pairing.expires_at => Outcome::Ready,
+        State::Asked(ask) if now < ask.expires_at => Outcome::Asked(*ask),
+        State::Answered(answer) if answer.approved => {
+            let ticket = ticket_of(root, pairing);
+            let hash = digest(ticket.expose().as_bytes());
+            if tickets::is_live(tx, &hash, now).await? { Outcome::Approved(ticket) } else { Outcome::Over }
+        }
+        State::Answered(answer) if now < answer.at.plus(told_for) => Outcome::Refused,
+        State::Ready | State::Asked(_) | State::Answered(_) | State::Expired => Outcome::Over,
+    })
+}
+
+/// The code of an approval: derived, so that it can be told again without being kept.
+fn ticket_of(root: &RootKey, pairing: &Pairing) -> Ticket {
+    Ticket::new(base64url(&root.mac("ticket", &[pairing.id.0.as_bytes(), &pairing.asks.to_be_bytes()])))
+}
+
+struct AskOrder {
+    fresh: Stored,
+    account: AccountId,
+    by: Asker,
+    ttl: std::time::Duration,
+    limit: Option<u64>,
+    refusal_wait: Option<std::time::Duration>,
+    now: Timestamp,
+}
+
+impl AskOrder {
+    async fn place(self, tx: &mut Tx) -> Result<Result<Asked, Error>, store::Error> {
+        let Some(account) = accounts::lock(tx, self.account).await? else { return Ok(Err(Error::BadCredentials)) };
+        if account.disabled_at.is_some() {
+            return Ok(Err(Error::Disabled));
+        }
+        let id = self.fresh.pairing.id;
+        let shown = self.by == Asker::Phone || self.may_be_shown(tx).await?;
+        let event = Event::Ask { account: self.account, by: self.by, shown, ttl: self.ttl };
+        let step = pairings::apply(tx, id, Some(self.fresh.clone()), event, self.now).await?;
+        let (pairing, effect) = match step {
+            Some(Ok(step)) => step,
+            Some(Err(refused)) => return Ok(Err(refused.into())),
+            None => return Ok(Err(Error::Expired)),
+        };
+        self.note(tx, &pairing, shown).await?;
+        let replaced = match effect {
+            Effect::Asked { replaced } => replaced.map(|ask| (ask.account, pairing.asks - 1)),
+            Effect::AskedAgain | Effect::Answered(_) | Effect::AnsweredAgain | Effect::Expired { .. } => None,
+        };
+        Ok(Ok(Asked { view: AskView::of(&pairing), pairing, replaced }))
+    }
+
+    async fn may_be_shown(&self, tx: &mut Tx) -> Result<bool, store::Error> {
+        let since = self.now.minus(ASKS_WINDOW);
+        let full = match self.limit {
+            Some(limit) => hits::count(tx, &asks_bucket(self.account), since).await? >= limit,
+            None => false,
+        };
+        let refused = match self.refusal_wait {
+            Some(wait) => {
+                let bucket = refusals_bucket(self.account, &self.fresh.pairing.browser.ip);
+                hits::count(tx, &bucket, self.now.minus(wait)).await? > 0
+            }
+            None => false,
+        };
+        Ok(!full && !refused)
+    }
+
+    async fn note(&self, tx: &mut Tx, pairing: &Pairing, shown: bool) -> Result<(), store::Error> {
+        if shown && self.by == Asker::Browser {
+            hits::add(tx, &asks_bucket(self.account), self.now, self.now.plus(ASKS_WINDOW)).await?;
+        }
+        let entry = audit::Entry {
+            event: "ask",
+            outcome: if shown { "ok" } else { "beyond_limit" },
+            account: Some(self.account),
+            device: None,
+            pairing: Some(pairing.id),
+            source: &pairing.browser.ip,
+        };
+        audit::record(tx, entry, self.now).await
+    }
+}
+
+struct AnswerOrder {
+    id: PairingId,
+    session: crate::domain::ids::SessionId,
+    account: AccountId,
+    device: DeviceId,
+    approved: bool,
+    ticket_ttl: std::time::Duration,
+    refusal_wait: std::time::Duration,
+    root: RootKey,
+    source: String,
+    now: Timestamp,
+}
+
+impl AnswerOrder {
+    async fn place(self, tx: &mut Tx) -> Result<Result<Option<u32>, Error>, store::Error> {
+        // Under the account's lock: a revocation is either seen here or comes after the answer.
+        accounts::lock(tx, self.account).await?;
+        if sessions::live(tx, self.session, self.now).await?.is_none() {
+            return Ok(Err(Error::NotAuthenticated));
+        }
+        if devices::approving_since(tx, self.account, self.device).await?.is_none() {
+            return Ok(Err(Error::UnknownDevice));
+        }
+        let event = Event::Answer { account: self.account, device: self.device, approved: self.approved };
+        let step = pairings::apply(tx, self.id, None, event, self.now).await?;
+        let outcome = match step {
+            None => Err(Error::Expired),
+            Some(Err(refused)) => Err(refused.into()),
+            Some(Ok((pairing, Effect::Answered(answer)))) => {
+                self.settle(tx, &pairing, answer).await?;
+                Ok(Some(pairing.asks))
+            }
+            Some(Ok(_)) => Ok(None),
+        };
+        self.record(tx, &outcome).await?;
+        Ok(outcome)
+    }
+
+    async fn settle(&self, tx: &mut Tx, pairing: &Pairing, answer: Answer) -> Result<(), store::Error> {
+        if !answer.approved {
+            let bucket = refusals_bucket(self.account, &pairing.browser.ip);
+            return hits::add(tx, &bucket, self.now, self.now.plus(self.refusal_wait)).await;
+        }
+        hits::clear(tx, &asks_bucket(self.account)).await?;
+        let ticket = tickets::New {
+            hash: digest(ticket_of(&self.root, pairing).expose().as_bytes()),
+            account: self.account,
+            device: self.device,
+            pairing: pairing.id,
+            expires_at: self.now.plus(self.ticket_ttl),
+        };
+        tickets::insert(tx, ticket, self.now).await
+    }
+
+    async fn record(&self, tx: &mut Tx, outcome: &Result<Option<u32>, Error>) -> Result<(), store::Error> {
+        let entry = audit::Entry {
+            event: if self.approved { "approve" } else { "refuse" },
+            outcome: outcome.as_ref().map_or_else(Error::code, |_| "ok"),
+            account: Some(self.account),
+            device: Some(self.device),
+            pairing: Some(self.id),
+            source: &self.source,
+        };
+        audit::record(tx, entry, self.now).await
+    }
+}
+
+fn asks_bucket(account: AccountId) -> String {
+    format!("ask/{account}")
+}
+
+fn refusals_bucket(account: AccountId, ip: &str) -> String {
+    let network = ip.parse().map_or_else(|_| ip.to_owned(), super::source_network);
+    format!("refused/{account}/{network}")
+}

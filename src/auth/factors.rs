@@ -1,0 +1,222 @@
+//! Turning second factors on and off: approving phones and backup codes.
+
+use std::net::IpAddr;
+
+use super::{Auth, Error};
+use crate::crypto::random;
+use crate::crypto::seal::RootKey;
+use crate::domain::factor::Method;
+use crate::domain::ids::{AccountId, DeviceId};
+use crate::domain::secret::{AccessToken, BackupCode, Password};
+use crate::domain::time::Timestamp;
+use crate::store::sessions::Live;
+use crate::store::signals::{self, Signal};
+use crate::store::{self, Tx, accounts, audit, devices, factors, pairings, sessions, tickets};
+
+/// How many backup codes an account has, and how long each is (CONTRACT.md section 1).
+const CODES: usize = 10;
+const CODE_CHARS: usize = 8;
+
+/// What is on for an account.
+#[derive(Clone, Debug)]
+pub(crate) struct DoubleAuth {
+    pub(crate) account: uuid::Uuid,
+    pub(crate) methods: Vec<Method>,
+    /// The approving devices, oldest first.
+    pub(crate) approving: Vec<DeviceId>,
+}
+
+/// A phone that became an approving device.
+#[derive(Debug)]
+pub(crate) struct Bound {
+    pub(crate) methods: Vec<Method>,
+    /// Ten codes, when this was the account's first method; never shown again.
+    pub(crate) backup_codes: Option<Vec<BackupCode>>,
+    /// For the session that asked.
+    pub(crate) token: AccessToken,
+}
+
+/// How a backup code is kept: keyed, and salted by its account.
+pub(super) fn backup_code_hash(root: &RootKey, account: uuid::Uuid, code: &BackupCode) -> [u8; 32] {
+    root.mac("backup code", &[account.as_bytes(), code.expose().trim().as_bytes()])
+}
+
+impl Auth {
+    /// What is on for the session's account.
+    pub(crate) async fn double_auth(&self, live: &Live) -> Result<DoubleAuth, Error> {
+        let (account, uuid, now) = (live.account, live.account_uuid, self.now());
+        let unit = async move |tx: &mut Tx| {
+            let methods = factors::methods(tx, account).await?;
+            let devices = devices::list(tx, account, now).await?;
+            let approving = devices.iter().filter(|device| device.approving).map(|device| device.id).collect();
+            Ok(DoubleAuth { account: uuid, methods, approving })
+        };
+        Ok(self.store.read(move |tx| Box::pin(async move { unit(tx).await })).await?)
+    }
+
+    /// Makes a device of the account an approving one and turns MOBILE on. With the first method come ten backup codes,
+    /// if the caller has a place for them.
+    ///
+    /// # Errors
+    /// `StaleProof`; `UnknownDevice` for a device that the account does not have.
+    pub(crate) async fn bind_phone(
+        &self,
+        live: &Live,
+        device: DeviceId,
+        with_codes: bool,
+        password: Option<&Password>,
+        source: IpAddr,
+    ) -> Result<Bound, Error> {
+        self.demand_fresh(live, password, source).await?;
+        let codes = fresh_codes();
+        let hashes = self.hashes(live, &codes);
+        let (now, until) = (self.now(), self.now().plus(self.config.device.session_ttl));
+        let (owner, source) = (live.clone(), source.to_string());
+        let unit = async move |tx: &mut Tx| {
+            accounts::lock(tx, owner.account).await?;
+            if !devices::approve(tx, owner.account, device, now).await? {
+                return Ok(Err(Error::UnknownDevice));
+            }
+            let had_one = factors::methods(tx, owner.account).await?.iter().any(|method| method.turns_on());
+            factors::turn_on(tx, owner.account, Method::Mobile, now).await?;
+            let makes_codes = with_codes && !had_one;
+            if makes_codes {
+                factors::replace_codes(tx, owner.account, &hashes, now).await?;
+            }
+            sessions::extend(tx, device, until).await?;
+            sessions::revoke_others(tx, owner.account, owner.id, now).await?;
+            changed(tx, "factor.on", owner.account, Some(device), &source, now).await?;
+            let methods = factors::methods(tx, owner.account).await?;
+            Ok(Ok((methods, makes_codes)))
+        };
+        let (methods, makes_codes) = self.store.write(move |tx| Box::pin(async move { unit(tx).await })).await??;
+        let token = self.renew(live.id).await?;
+        Ok(Bound { methods, backup_codes: makes_codes.then_some(codes), token })
+    }
+
+    /// Stops a device from approving; it stays logged in like any other.
+    ///
+    /// # Errors
+    /// `StaleProof`; `UnknownDevice`.
+    pub(crate) async fn unbind_phone(
+        &self,
+        live: &Live,
+        device: DeviceId,
+        password: Option<&Password>,
+        source: IpAddr,
+    ) -> Result<(), Error> {
+        self.demand_fresh(live, password, source).await?;
+        let (now, until) = (self.now(), self.now().plus(self.config.session.ttl));
+        let (account, source) = (live.account, source.to_string());
+        let unit = async move |tx: &mut Tx| {
+            accounts::lock(tx, account).await?;
+            if !devices::stop_approving(tx, account, device).await? {
+                return Ok(Err(Error::UnknownDevice));
+            }
+            sessions::shorten(tx, device, until).await?;
+            changed(tx, "device.stop_approving", account, Some(device), &source, now).await?;
+            Ok(Ok(()))
+        };
+        self.store.write(move |tx| Box::pin(async move { unit(tx).await })).await?
+    }
+
+    /// Turns a method off. Without the last one that counts, everything is off.
+    ///
+    /// # Errors
+    /// `StaleProof`; `NoMethod` when it is not on.
+    pub(crate) async fn remove_method(
+        &self,
+        live: &Live,
+        method: Method,
+        password: Option<&Password>,
+        source: IpAddr,
+    ) -> Result<(), Error> {
+        self.demand_fresh(live, password, source).await?;
+        let (owner, now, source) = (live.clone(), self.now(), source.to_string());
+        let until = now.plus(self.config.session.ttl);
+        let unit = async move |tx: &mut Tx| {
+            accounts::lock(tx, owner.account).await?;
+            if !factors::turn_off(tx, owner.account, method).await? {
+                return Ok(Err(Error::NoMethod));
+            }
+            match method {
+                Method::Mobile => release_phones(tx, owner.account, now, until).await?,
+                Method::BackupCode => factors::clear_codes(tx, owner.account).await?,
+                Method::Email | Method::Authenticator => {}
+            }
+            if !factors::methods(tx, owner.account).await?.iter().any(|left| left.turns_on()) {
+                factors::turn_all_off(tx, owner.account).await?;
+            }
+            sessions::revoke_others(tx, owner.account, owner.id, now).await?;
+            changed(tx, "factor.off", owner.account, None, &source, now).await?;
+            Ok(Ok(()))
+        };
+        self.store.write(move |tx| Box::pin(async move { unit(tx).await })).await?
+    }
+
+    /// Replaces all backup codes by ten new ones.
+    ///
+    /// # Errors
+    /// `StaleProof`; `NoMethod` while no second factor is on.
+    pub(crate) async fn new_backup_codes(
+        &self,
+        live: &Live,
+        password: Option<&Password>,
+        source: IpAddr,
+    ) -> Result<Vec<BackupCode>, Error> {
+        self.demand_fresh(live, password, source).await?;
+        let codes = fresh_codes();
+        let hashes = self.hashes(live, &codes);
+        let (account, now, source) = (live.account, self.now(), source.to_string());
+        let unit = async move |tx: &mut Tx| {
+            accounts::lock(tx, account).await?;
+            if !factors::methods(tx, account).await?.iter().any(|method| method.turns_on()) {
+                return Ok(Err(Error::NoMethod));
+            }
+            factors::replace_codes(tx, account, &hashes, now).await?;
+            changed(tx, "backup_codes.new", account, None, &source, now).await?;
+            Ok(Ok(()))
+        };
+        self.store.write(move |tx| Box::pin(async move { unit(tx).await })).await??;
+        Ok(codes)
+    }
+
+    fn hashes(&self, live: &Live, codes: &[BackupCode]) -> Vec<[u8; 32]> {
+        codes.iter().map(|code| backup_code_hash(&self.root, live.account_uuid, code)).collect()
+    }
+}
+
+fn fresh_codes() -> Vec<BackupCode> {
+    (0..CODES).map(|_| BackupCode::new(random::alphanumeric(CODE_CHARS))).collect()
+}
+
+/// Takes the right to approve from every phone, with all that hangs on it.
+pub(super) async fn release_phones(
+    tx: &mut Tx,
+    account: AccountId,
+    now: Timestamp,
+    until: Timestamp,
+) -> Result<(), store::Error> {
+    for device in devices::list(tx, account, now).await? {
+        if device.approving {
+            sessions::shorten(tx, device.id, until).await?;
+        }
+    }
+    devices::stop_all_approving(tx, account).await?;
+    pairings::drop_asks(tx, account).await?;
+    tickets::kill(tx, account, now).await
+}
+
+/// Records a change of an account and tells every server about it.
+pub(super) async fn changed(
+    tx: &mut Tx,
+    event: &'static str,
+    account: AccountId,
+    device: Option<DeviceId>,
+    source: &str,
+    now: Timestamp,
+) -> Result<(), store::Error> {
+    let entry = audit::Entry { event, outcome: "ok", account: Some(account), device, pairing: None, source };
+    audit::record(tx, entry, now).await?;
+    signals::emit(tx, Signal::Account(account), now).await
+}

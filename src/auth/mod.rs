@@ -1,0 +1,88 @@
+//! The use cases: passwords, second factors, approvals, devices, and the one mint. Knows no HTTP and no sockets.
+
+mod approval;
+pub(crate) mod bearer;
+mod error;
+mod factors;
+mod keyring;
+pub(crate) mod limits;
+mod mint;
+pub(crate) mod operator;
+mod owner;
+mod password;
+pub(crate) mod register;
+mod resume;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+pub(crate) use approval::{AskView, Asked, Outcome};
+pub(crate) use error::Error;
+pub(crate) use factors::{Bound, DoubleAuth};
+pub(crate) use keyring::Keyring;
+pub(crate) use limits::{Limits, source_network};
+pub(crate) use mint::{Credential, Login, Minted};
+pub(crate) use password::Passwords;
+pub(crate) use resume::ResumeToken;
+
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::crypto::seal::{RootKey, SealKey};
+use crate::domain::time::Timestamp;
+use crate::store::{self, Store};
+
+/// Everything the use cases share; one per server.
+pub(crate) struct Auth {
+    pub(crate) config: Arc<Config>,
+    pub(crate) clock: Clock,
+    pub(crate) store: Store,
+    pub(crate) keyring: Keyring,
+    pub(crate) limits: Limits,
+    passwords: Passwords,
+    root: RootKey,
+}
+
+/// The name under which the root key is sealed in the store.
+const ROOT: &str = "root";
+
+impl Auth {
+    /// Opens the keys in the store with the seal key; makes them at the first start.
+    ///
+    /// # Errors
+    /// The store is away, or sealed under another key.
+    pub(crate) async fn open(
+        config: Arc<Config>,
+        clock: Clock,
+        store: Store,
+        seal: SealKey,
+        issuer: String,
+    ) -> Result<Self, Error> {
+        let root = open_root(&store, &seal).await?;
+        let names = crate::crypto::jwt::Names { issuer, audience: config.jwt.audience.clone() };
+        let keyring = Keyring::open(&store, seal, names, &config.jwt, clock.clone()).await?;
+        let passwords = Passwords::new(&config.password)?;
+        let limits = Limits::new(config.limits.factor, clock.clone(), root.clone());
+        Ok(Self { config, clock, store, keyring, limits, passwords, root })
+    }
+
+    fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    /// Whether the store answers.
+    pub(crate) async fn store_answers(&self) -> bool {
+        self.store.read(|tx| Box::pin(async move { store::keys::signing(tx).await.map(drop) })).await.is_ok()
+    }
+
+    /// The wait that a client is told when the server has too much to do.
+    pub(crate) const BUSY: Duration = Duration::from_secs(2);
+}
+
+async fn open_root(store: &Store, seal: &SealKey) -> Result<RootKey, Error> {
+    let fresh = seal.seal(ROOT, RootKey::generate().as_bytes());
+    let sealed = store.write(move |tx| Box::pin(async move { store::keys::secret(tx, ROOT, &fresh).await })).await?;
+    let opened = seal.open(ROOT, &sealed);
+    opened.ok().and_then(|bytes| RootKey::from_bytes(&bytes)).ok_or_else(|| {
+        Error::internal("the store is sealed under another key: check keys.seal or keys.seal_file")
+    })
+}

@@ -1,0 +1,179 @@
+//! The live side: who waits, who may answer, and how one reaches the other. Knows no JSON and no HTTP.
+
+mod mailbox;
+mod phones;
+mod registry;
+mod session;
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+use tokio::sync::oneshot;
+
+pub(crate) use mailbox::{Mailbox, Notice};
+pub(crate) use phones::{PhoneSession, Recheck, answer};
+pub(crate) use registry::{Full, Seat, Sockets};
+pub(crate) use session::{BrowserSession, Verdict};
+
+use crate::auth::{AskView, Auth, Error};
+use crate::bus::{Bus, Message, Node, Reason, Scan};
+use crate::crypto::random;
+use crate::domain::ids::{AccountId, NodeTag, PairingId};
+use crate::store::signals::{self, Signal};
+
+/// How often deadlines are looked at: the most that one may be noticed late.
+const SWEEP: Duration = Duration::from_millis(250);
+/// How often the store is asked what other processes changed.
+const POLL: Duration = Duration::from_millis(500);
+/// How long a phone waits for the holder of the browser it scanned.
+const SCAN_PATIENCE: Duration = Duration::from_secs(5);
+
+/// One per node.
+pub(crate) struct Broker {
+    pub(crate) auth: Arc<Auth>,
+    pub(crate) bus: Bus,
+    pub(crate) sockets: Arc<Sockets>,
+    pub(crate) phones: Arc<phones::Phones>,
+    registry: Arc<registry::Registry>,
+    tag: NodeTag,
+    draining: AtomicBool,
+}
+
+impl Broker {
+    pub(crate) fn new(auth: Arc<Auth>, bus: Bus) -> Arc<Self> {
+        let broker = Arc::new(Self {
+            auth,
+            bus: bus.clone(),
+            sockets: Arc::default(),
+            phones: Arc::default(),
+            registry: Arc::default(),
+            tag: NodeTag(u16::from_be_bytes(random::bytes())),
+            draining: AtomicBool::new(false),
+        });
+        let node: Arc<dyn Node> = broker.clone();
+        bus.attach(Arc::downgrade(&node));
+        broker
+    }
+
+    /// Refuses new sockets and tells the others to come back later.
+    pub(crate) fn drain(&self) {
+        self.draining.store(true, Ordering::Release);
+        self.sockets.drain();
+    }
+
+    /// Lets every node look again at who of an account's sockets may stay.
+    pub(crate) fn account_changed(&self, account: AccountId) {
+        self.bus.send(Message::Account(account));
+    }
+
+    /// Whether the server is stopping.
+    pub(crate) fn is_draining(&self) -> bool {
+        self.draining.load(Ordering::Acquire)
+    }
+
+    /// Delivers deadlines and pings, for ever.
+    pub(crate) async fn sweep(&self) {
+        loop {
+            self.auth.clock.sleep(SWEEP).await;
+            let now = self.auth.clock.uptime();
+            self.sockets.tick(now, self.auth.config.socket.ping_every);
+            self.registry.forget(now);
+        }
+    }
+
+    /// Looks after what no socket's task looks after, for ever: changes made by other processes, asks whose browser
+    /// is gone, rows that are over.
+    pub(crate) async fn keep_house(&self) {
+        let mut seen = HashSet::new();
+        let mut rounds = 0_u32;
+        loop {
+            self.auth.clock.sleep(POLL).await;
+            if let Err(e) = self.notice_signals(&mut seen).await {
+                tracing::warn!(error = %e, "signals");
+            }
+            if let Err(e) = self.end_overdue_asks().await {
+                tracing::warn!(error = %e, "overdue asks");
+            }
+            rounds = rounds.wrapping_add(1);
+            if rounds.is_multiple_of(120) {
+                self.clean_up().await;
+            }
+        }
+    }
+
+    async fn notice_signals(&self, seen: &mut HashSet<i64>) -> Result<(), Error> {
+        // Overlapping looks: what was committed late is seen by the next one.
+        let since = self.auth.clock.now().minus(Duration::from_secs(10));
+        let signals = self.auth.store.read(move |tx| Box::pin(signals::since(tx, since))).await?;
+        let current: HashSet<i64> = signals.iter().map(|(number, _)| *number).collect();
+        for (number, signal) in signals {
+            if seen.contains(&number) {
+                continue;
+            }
+            match signal {
+                Signal::Keys => self.auth.keyring.reload(&self.auth.store).await?,
+                Signal::Account(account) => self.phones.tell(account, || Notice::Recheck),
+            }
+        }
+        *seen = current;
+        Ok(())
+    }
+
+    async fn end_overdue_asks(&self) -> Result<(), Error> {
+        for id in self.auth.overdue_asks().await? {
+            if let Some((ask, number)) = self.auth.expire(id).await? {
+                self.resolve(ask.account, id, number, Reason::Gone);
+                self.bus.send(Message::Settled(id));
+            }
+        }
+        Ok(())
+    }
+
+    async fn clean_up(&self) {
+        self.auth.limits.sweep();
+        let now = self.auth.clock.now();
+        let swept = self.auth.store.write(move |tx| Box::pin(crate::store::sweep::sweep(tx, now))).await;
+        if let Err(e) = swept {
+            tracing::warn!(error = %e, "clean-up");
+        }
+        if let Err(e) = self.auth.keyring.reload(&self.auth.store).await {
+            tracing::warn!(error = %e, "keys");
+        }
+    }
+}
+
+impl Node for Broker {
+    fn deliver(&self, message: Message) {
+        match message {
+            Message::Settled(pairing) => {
+                if let Some(browser) = self.registry.find(pairing) {
+                    browser.push(Notice::Settled);
+                }
+            }
+            Message::Ask(view) => self.phones.tell(view.account, || Notice::Ask(view.clone())),
+            Message::Resolved(over) => self.phones.tell(over.account, || Notice::Resolved(over.clone())),
+            Message::Account(account) => self.phones.tell(account, || Notice::Recheck),
+        }
+    }
+
+    fn scan(&self, pairing: PairingId, scan: Scan) -> BoxFuture<'_, Result<AskView, Error>> {
+        Box::pin(async move {
+            let browser = self.registry.find(pairing).ok_or(Error::Expired)?;
+            let (reply, answer) = oneshot::channel();
+            browser.push(Notice::Scan(Box::new((scan, reply))));
+            match tokio::time::timeout(SCAN_PATIENCE, answer).await {
+                Ok(Ok(outcome)) => outcome,
+                // The browser's socket went away with the question.
+                Ok(Err(_)) => Err(Error::Expired),
+                Err(_) => Err(Error::Busy(Auth::BUSY)),
+            }
+        })
+    }
+
+    fn holds(&self, pairing: PairingId) -> bool {
+        self.registry.find(pairing).is_some()
+    }
+}

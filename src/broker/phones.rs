@@ -1,0 +1,185 @@
+//! The phones that are online, by account, and what each of them shows.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use dashmap::DashMap;
+use dashmap::mapref::entry::Entry;
+
+use super::Broker;
+use super::mailbox::{Mailbox, Notice};
+use crate::auth::{AskView, Error};
+use crate::bus::{Message, Reason, Resolved, Scan};
+use crate::domain::ids::{AccountId, PairingId};
+use crate::domain::secret::AccessToken;
+use crate::store::sessions::Live;
+
+/// All phones of this node.
+#[derive(Debug, Default)]
+pub(crate) struct Phones {
+    by_account: DashMap<AccountId, Vec<Arc<Mailbox>>>,
+}
+
+impl Phones {
+    pub(super) fn tell(&self, account: AccountId, notice: impl Fn() -> Notice) {
+        if let Some(phones) = self.by_account.get(&account) {
+            phones.iter().for_each(|phone| phone.push(notice()));
+        }
+    }
+
+    fn join(self: &Arc<Self>, account: AccountId, mailbox: &Arc<Mailbox>) -> Guard {
+        self.by_account.entry(account).or_default().push(mailbox.clone());
+        Guard { phones: self.clone(), account, mailbox: mailbox.clone() }
+    }
+}
+
+/// A phone's place under its account; leaves it when dropped.
+#[derive(Debug)]
+struct Guard {
+    phones: Arc<Phones>,
+    account: AccountId,
+    mailbox: Arc<Mailbox>,
+}
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        if let Entry::Occupied(mut phones) = self.phones.by_account.entry(self.account) {
+            phones.get_mut().retain(|phone| !Arc::ptr_eq(phone, &self.mailbox));
+            if phones.get().is_empty() {
+                phones.remove();
+            }
+        }
+    }
+}
+
+/// A socket that said `ready`.
+#[derive(Debug)]
+pub(crate) struct PhoneSession {
+    live: Live,
+    /// The asks on this phone's screen: pairing and number.
+    shown: Vec<(PairingId, u32)>,
+    _guard: Guard,
+}
+
+/// What a look at the session found.
+#[derive(Debug)]
+pub(crate) enum Recheck {
+    /// It goes on; these asks are new on its screen.
+    Show(Vec<AskView>),
+    /// It has ended.
+    Ended,
+}
+
+impl PhoneSession {
+    /// Makes a socket a phone. Also returns a fresh token for it, and the asks that are pending.
+    ///
+    /// # Errors
+    /// `NotAuthenticated`, `UnknownDevice`.
+    pub(crate) async fn open(
+        broker: &Broker,
+        token: &AccessToken,
+        mailbox: &Arc<Mailbox>,
+    ) -> Result<(Self, AccessToken, Vec<AskView>), Error> {
+        let live = broker.auth.socket_bearer(token.expose()).await?;
+        broker.auth.slide(&live).await?;
+        let fresh = broker.auth.renew(live.id).await?;
+        // Registered before the pending asks are read: one that comes in between is seen at least once.
+        let guard = broker.phones.join(live.account, mailbox);
+        let mut phone = Self { live, shown: Vec::new(), _guard: guard };
+        let pending = phone.pending(broker).await?;
+        Ok((phone, fresh, pending))
+    }
+
+    /// Whether this device may approve logins.
+    pub(crate) fn is_approving(&self) -> bool {
+        self.live.approving
+    }
+
+    /// Whether an ask is new on this phone's screen; from then on it is shown.
+    pub(crate) fn shows(&mut self, ask: &AskView) -> bool {
+        let key = (ask.pairing, ask.number);
+        let is_new = self.live.approving && ask.account == self.live.account && !self.shown.contains(&key);
+        if is_new {
+            self.shown.push(key);
+        }
+        is_new
+    }
+
+    /// Whether an ask was on this phone's screen; from then on it is not.
+    pub(crate) fn hides(&mut self, resolved: &Resolved) -> bool {
+        let before = self.shown.len();
+        self.shown.retain(|shown| *shown != (resolved.pairing, resolved.number));
+        self.shown.len() < before
+    }
+
+    /// Looks at the session again after a change of its account.
+    pub(crate) async fn recheck(&mut self, broker: &Broker) -> Result<Recheck, Error> {
+        match broker.auth.live(self.live.id).await? {
+            None => Ok(Recheck::Ended),
+            Some(live) => {
+                self.live = live;
+                self.pending(broker).await.map(Recheck::Show)
+            }
+        }
+    }
+
+    /// Puts the ask of a scanned uuid (2b), as an approving device of the asked account alone.
+    ///
+    /// # Errors
+    /// `NotAuthenticated`, `WrongAccount`, `AlreadyAsked`, `AlreadyAnswered`, `Expired`.
+    pub(crate) async fn scan(&mut self, broker: &Broker, pairing: PairingId, kind: &str, email: &str) -> Result<AskView, Error> {
+        let live = broker.auth.live(self.live.id).await?.ok_or(Error::NotAuthenticated)?;
+        self.live = live;
+        if !self.live.approving {
+            return Err(Error::NotAuthenticated);
+        }
+        let asked = crate::domain::account::Email::parse(email);
+        let own = crate::domain::account::Email::parse(&self.live.email);
+        if self.live.kind != kind || asked.as_ref().map(|e| e.key()) != own.as_ref().map(|e| e.key()) {
+            return Err(Error::WrongAccount);
+        }
+        let view = broker.bus.scan(pairing, Scan { account: self.live.account, device: self.live.device }).await?;
+        self.shows(&view);
+        Ok(view)
+    }
+
+    async fn pending(&mut self, broker: &Broker) -> Result<Vec<AskView>, Error> {
+        if !self.live.approving {
+            return Ok(Vec::new());
+        }
+        let pending = broker.auth.pending_asks(self.live.account).await?;
+        Ok(pending.into_iter().filter(|ask| self.shows(ask)).collect())
+    }
+}
+
+/// Takes an answer from whoever shows a good token, and returns once it is committed. `phone` is the socket it came
+/// over, if that is a phone's: the one that is not told that the ask is over.
+///
+/// # Errors
+/// What [`crate::auth::Auth::answer`] says; `NotAsked` for a pairing that waits and that nobody asked about.
+pub(crate) async fn answer(
+    broker: &Broker,
+    phone: Option<&mut PhoneSession>,
+    token: &AccessToken,
+    pairing: PairingId,
+    approved: bool,
+    source: IpAddr,
+) -> Result<(), Error> {
+    let live = broker.auth.socket_bearer(token.expose()).await?;
+    let outcome = broker.auth.answer(&live, pairing, approved, source).await;
+    let number = match outcome {
+        Ok(Some(number)) => number,
+        Ok(None) => return Ok(()),
+        Err(Error::Expired) if broker.bus.is_held(pairing) && broker.auth.outcome(pairing).await?.is_none() => {
+            return Err(Error::NotAsked);
+        }
+        Err(refused) => return Err(refused),
+    };
+    let resolved = Resolved { account: live.account, pairing, number, reason: Reason::Answered, approved };
+    if let Some(phone) = phone {
+        phone.hides(&resolved);
+    }
+    broker.bus.send(Message::Settled(pairing));
+    broker.bus.send(Message::Resolved(Arc::new(resolved)));
+    Ok(())
+}

@@ -1,0 +1,218 @@
+//! Who is connected: all sockets with their limits, and the browser behind each pairing. Registration is a guard.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use dashmap::DashMap;
+use dashmap::mapref::entry::Entry;
+
+use super::mailbox::{Mailbox, Notice};
+use crate::domain::ids::PairingId;
+
+/// All sockets of this node.
+#[derive(Debug, Default)]
+pub(crate) struct Sockets {
+    all: DashMap<u64, Arc<Mailbox>>,
+    by_source: DashMap<u128, u64>,
+    count: AtomicUsize,
+    next: AtomicU64,
+}
+
+/// A socket's place; leaves it when dropped.
+#[derive(Debug)]
+pub(crate) struct Seat {
+    sockets: Arc<Sockets>,
+    id: u64,
+    source: u128,
+}
+
+/// Why there is no place for a socket.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Full {
+    /// This source has as many as it may.
+    Source,
+    /// The server has as many as it may.
+    All,
+}
+
+impl Sockets {
+    /// Takes a place before the upgrade, so that a silent or blocked peer counts and dies too.
+    pub(crate) fn take(
+        self: &Arc<Self>,
+        source: IpAddr,
+        per_source: Option<u64>,
+        total: Option<usize>,
+    ) -> Result<Seat, Full> {
+        if self.count.fetch_add(1, Ordering::AcqRel) >= total.unwrap_or(usize::MAX) {
+            self.count.fetch_sub(1, Ordering::AcqRel);
+            return Err(Full::All);
+        }
+        let source = network(source);
+        let mut of_source = self.by_source.entry(source).or_insert(0);
+        if *of_source >= per_source.unwrap_or(u64::MAX) {
+            drop(of_source);
+            self.count.fetch_sub(1, Ordering::AcqRel);
+            return Err(Full::Source);
+        }
+        *of_source += 1;
+        drop(of_source);
+        Ok(Seat { sockets: self.clone(), id: self.next.fetch_add(1, Ordering::Relaxed), source })
+    }
+
+    /// Delivers deadlines and pings: one sweep for all sockets instead of a timer for each.
+    pub(super) fn tick(&self, now: Duration, ping_every: Duration) {
+        self.all.iter().for_each(|mailbox| mailbox.tick(now, ping_every));
+    }
+
+    /// Tells every socket.
+    pub(super) fn drain(&self) {
+        self.all.iter().for_each(|mailbox| mailbox.push(Notice::Drain));
+    }
+}
+
+impl Seat {
+    /// Makes the socket reachable.
+    pub(crate) fn sit(&self, mailbox: Arc<Mailbox>) {
+        self.sockets.all.insert(self.id, mailbox);
+    }
+
+    /// A number that no other socket of this node has.
+    pub(crate) fn id(&self) -> u64 {
+        self.id
+    }
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        self.sockets.all.remove(&self.id);
+        self.sockets.count.fetch_sub(1, Ordering::AcqRel);
+        if let Entry::Occupied(mut of_source) = self.sockets.by_source.entry(self.source) {
+            *of_source.get_mut() -= 1;
+            if *of_source.get() == 0 {
+                of_source.remove();
+            }
+        }
+    }
+}
+
+/// An IPv4 address, or the /64 that one IPv6 customer has.
+fn network(source: IpAddr) -> u128 {
+    match source.to_canonical() {
+        IpAddr::V4(v4) => u128::from(v4.to_ipv6_mapped()),
+        IpAddr::V6(v6) => u128::from(v6) >> 64 << 64,
+    }
+}
+
+/// The browsers that wait on this node, by pairing.
+#[derive(Debug, Default)]
+pub(crate) struct Registry {
+    held: DashMap<PairingId, Held>,
+}
+
+/// A pairing on this node. One that was resumed is remembered when its socket is gone, so that a used resume secret
+/// stays dead although no row knows of it.
+#[derive(Debug)]
+struct Held {
+    mailbox: Option<Arc<Mailbox>>,
+    resumes: u32,
+    /// Uptime after which nobody can come back to it.
+    until: Duration,
+}
+
+/// A browser's place under its pairing; leaves it when dropped, unless another socket has taken it over.
+#[derive(Debug)]
+pub(crate) struct Guard {
+    registry: Arc<Registry>,
+    pairing: PairingId,
+    mailbox: Arc<Mailbox>,
+}
+
+impl Registry {
+    /// Puts a socket under a pairing with resume secret number `resumes` used. The socket that was there is told
+    /// that it is taken over. `None` when a later secret was used already.
+    pub(super) fn hold(
+        self: &Arc<Self>,
+        pairing: PairingId,
+        mailbox: &Arc<Mailbox>,
+        resumes: u32,
+        until: Duration,
+    ) -> Option<Guard> {
+        let fresh = Held { mailbox: Some(mailbox.clone()), resumes, until };
+        match self.held.entry(pairing) {
+            Entry::Vacant(free) => {
+                free.insert(fresh);
+            }
+            Entry::Occupied(held) if held.get().resumes > resumes => return None,
+            Entry::Occupied(mut held) => {
+                if let Some(old) = held.insert(fresh).mailbox {
+                    old.push(Notice::TakenOver);
+                }
+            }
+        }
+        Some(Guard { registry: self.clone(), pairing, mailbox: mailbox.clone() })
+    }
+
+    /// The socket that waits on a pairing.
+    pub(super) fn find(&self, pairing: PairingId) -> Option<Arc<Mailbox>> {
+        self.held.get(&pairing).and_then(|held| held.mailbox.clone())
+    }
+
+    /// Forgets resumed pairings whose time is over.
+    pub(super) fn forget(&self, now: Duration) {
+        self.held.retain(|_, held| held.mailbox.is_some() || held.until > now);
+    }
+}
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        let Entry::Occupied(mut held) = self.registry.held.entry(self.pairing) else { return };
+        if !held.get().mailbox.as_ref().is_some_and(|mailbox| Arc::ptr_eq(mailbox, &self.mailbox)) {
+            return;
+        }
+        if held.get().resumes == 0 {
+            held.remove();
+        } else {
+            held.get_mut().mailbox = None;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HERE: IpAddr = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
+
+    #[test]
+    fn seats_are_counted_per_source_and_in_all_and_given_back() {
+        let sockets = Arc::new(Sockets::default());
+        let other = "192.0.2.1".parse().unwrap();
+        let first = sockets.take(HERE, Some(1), Some(2)).unwrap();
+        assert_eq!(sockets.take(HERE, Some(1), Some(2)).err(), Some(Full::Source));
+        let second = sockets.take(other, Some(1), Some(2)).unwrap();
+        assert_eq!(sockets.take(HERE, Some(9), Some(2)).err(), Some(Full::All));
+        drop((first, second));
+        assert_eq!(sockets.count.load(Ordering::Relaxed), 0);
+        assert!(sockets.by_source.is_empty());
+        assert!(sockets.take(HERE, Some(1), Some(1)).is_ok());
+    }
+
+    #[test]
+    fn a_guard_removes_itself_and_not_its_successor() {
+        let registry = Arc::new(Registry::default());
+        let id = PairingId(uuid::Uuid::from_u128(1));
+        let [old, new] = [(); 2].map(|()| Arc::new(Mailbox::new(Duration::from_secs(1))));
+        let first = registry.hold(id, &old, 0, Duration::from_secs(9)).unwrap();
+        let second = registry.hold(id, &new, 1, Duration::from_secs(9)).unwrap();
+        drop(first);
+        assert!(registry.find(id).is_some_and(|mailbox| Arc::ptr_eq(&mailbox, &new)));
+        assert!(registry.hold(id, &old, 0, Duration::from_secs(9)).is_none(), "a used secret came back");
+        drop(second);
+        assert!(registry.find(id).is_none());
+        assert!(registry.hold(id, &old, 0, Duration::from_secs(9)).is_none(), "a used secret came back later");
+        registry.forget(Duration::from_secs(9));
+        assert!(registry.held.is_empty());
+    }
+}

@@ -1,0 +1,192 @@
+//! The login session's actor: the browser that waits. The socket's own task drives it; the store decides.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::Broker;
+use super::mailbox::Mailbox;
+use super::registry::Guard;
+use crate::auth::{AskView, Asked, Error, Outcome};
+use crate::bus::{Message, Reason, Resolved, Scan};
+use crate::crypto::random;
+use crate::domain::ids::{AccountId, PairingId};
+use crate::domain::pairing::{Asker, Browser, Pairing, State};
+use crate::domain::secret::{ResumeSecret, Ticket};
+use crate::store::pairings::Stored;
+
+/// A browser that waits for an approval.
+#[derive(Debug)]
+pub(crate) struct BrowserSession {
+    stored: Stored,
+    mailbox: Arc<Mailbox>,
+    _guard: Guard,
+}
+
+/// What a waiting browser has to be told now.
+#[derive(Debug)]
+pub(crate) enum Verdict {
+    /// Nothing yet.
+    Wait,
+    /// Approved, with the one-time code; the last word.
+    Approved(Ticket),
+    /// Refused; the last word.
+    Refused,
+    /// Over; the last word.
+    Expired,
+}
+
+impl BrowserSession {
+    /// Begins a pairing.
+    pub(crate) fn open(broker: &Broker, browser: Browser, mailbox: &Arc<Mailbox>) -> Result<Self, Error> {
+        let id = PairingId::new(random::bytes(), broker.tag);
+        let expires_at = broker.auth.clock.now().plus(broker.auth.config.pairing.ttl);
+        let stored = Stored { pairing: Pairing::ready(id, browser, expires_at), resumes: 0 };
+        Self::hold(broker, stored, mailbox).ok_or_else(|| Error::internal("a pairing id was drawn twice"))
+    }
+
+    /// Takes a pairing over from a socket that was lost, on this or another node.
+    ///
+    /// # Errors
+    /// `Expired`, alike for an unknown uuid, a wrong or used secret, and a pairing that is over.
+    pub(crate) async fn resume(
+        broker: &Broker,
+        id: PairingId,
+        secret: &ResumeSecret,
+        ip: String,
+        mailbox: &Arc<Mailbox>,
+    ) -> Result<(Self, Verdict), Error> {
+        let token = broker.auth.read_resume_secret(id, secret).ok_or(Error::Expired)?;
+        let is_ours = id.tag() == broker.tag;
+        let found = broker.auth.resume(token.clone(), ip.clone(), !is_ours).await?;
+        let (stored, outcome) = match found {
+            Some(found) => found,
+            None if broker.auth.clock.now() < token.expires_at => (token.fresh(ip), Outcome::Ready),
+            None => return Err(Error::Expired),
+        };
+        let verdict = Verdict::from(outcome);
+        let session = Self::hold(broker, stored, mailbox).ok_or(Error::Expired)?;
+        Ok((session, verdict))
+    }
+
+    pub(crate) fn id(&self) -> PairingId {
+        self.stored.pairing.id
+    }
+
+    /// Whether somebody was asked and has not answered.
+    pub(crate) fn is_asked(&self) -> bool {
+        matches!(self.stored.pairing.state, State::Asked(_))
+    }
+
+    /// What lets this browser come back.
+    pub(crate) fn resume_secret(&self, broker: &Broker) -> ResumeSecret {
+        broker.auth.resume_secret(&self.stored)
+    }
+
+    /// How long what it waits for may still come.
+    pub(crate) fn time_left(&self, broker: &Broker) -> Duration {
+        self.stored.pairing.deadline().map(|end| end.since(broker.auth.clock.now())).unwrap_or_default()
+    }
+
+    /// Asks an account's phones; the password was proven by the caller.
+    ///
+    /// # Errors
+    /// `AlreadyAnswered`, `Expired`, `Disabled`.
+    pub(crate) async fn ask(&mut self, broker: &Broker, account: AccountId) -> Result<(), Error> {
+        let asked = broker.auth.ask(self.stored.clone(), account, Asker::Browser).await?;
+        self.asked(broker, asked);
+        Ok(())
+    }
+
+    /// Takes the ask of a phone that scanned the uuid.
+    ///
+    /// # Errors
+    /// `AlreadyAsked`, `AlreadyAnswered`, `Expired`, `Disabled`.
+    pub(crate) async fn scanned(&mut self, broker: &Broker, scan: Scan) -> Result<AskView, Error> {
+        let asked = broker.auth.ask(self.stored.clone(), scan.account, Asker::Phone).await?;
+        self.asked(broker, asked).ok_or_else(|| Error::internal("a scanned ask is always shown"))
+    }
+
+    /// Gives the pairing up: the browser begins another one.
+    ///
+    /// # Errors
+    /// `Busy` when the store is away; then the ask ends with its time.
+    pub(crate) async fn abandon(self, broker: &Broker) -> Result<(), Error> {
+        if self.is_asked() && let Some((ask, number)) = broker.auth.abandon(self.id()).await? {
+            broker.resolve(ask.account, self.id(), number, Reason::Gone);
+        }
+        Ok(())
+    }
+
+    /// Looks at the store after a wake-up, or when the deadline has come.
+    ///
+    /// # Errors
+    /// `Busy` when the store is away; the session goes on and looks again soon.
+    pub(crate) async fn settle(&mut self, broker: &Broker) -> Result<Verdict, Error> {
+        let looked = self.look(broker).await;
+        if matches!(looked, Ok(Verdict::Wait)) {
+            self.watch_deadline(broker);
+        } else if looked.is_err() {
+            self.mailbox.set_due(Some(broker.auth.clock.uptime() + Duration::from_secs(1)));
+        }
+        looked
+    }
+
+    async fn look(&mut self, broker: &Broker) -> Result<Verdict, Error> {
+        let id = self.id();
+        let is_late = self.time_left(broker).is_zero();
+        if is_late && !self.is_asked() {
+            return Ok(Verdict::Expired);
+        }
+        if is_late && let Some((ask, number)) = broker.auth.expire(id).await? {
+            broker.resolve(ask.account, id, number, Reason::Expired);
+        }
+        match broker.auth.outcome(id).await? {
+            None => Ok(Verdict::Wait),
+            Some(outcome) => Ok(Verdict::from(outcome)),
+        }
+    }
+
+    fn asked(&mut self, broker: &Broker, asked: Asked) -> Option<AskView> {
+        self.stored.pairing = asked.pairing;
+        self.watch_deadline(broker);
+        if let Some((account, number)) = asked.replaced {
+            broker.resolve(account, self.id(), number, Reason::Replaced);
+        }
+        if let Some(view) = &asked.view {
+            broker.bus.send(Message::Ask(Arc::new(view.clone())));
+        }
+        asked.view
+    }
+
+    fn hold(broker: &Broker, stored: Stored, mailbox: &Arc<Mailbox>) -> Option<Self> {
+        let ends = stored.pairing.expires_at.since(broker.auth.clock.now());
+        let until = broker.auth.clock.uptime() + ends;
+        let guard = broker.registry.hold(stored.pairing.id, mailbox, stored.resumes, until)?;
+        let session = Self { stored, mailbox: mailbox.clone(), _guard: guard };
+        session.watch_deadline(broker);
+        Some(session)
+    }
+
+    fn watch_deadline(&self, broker: &Broker) {
+        self.mailbox.set_due(Some(broker.auth.clock.uptime() + self.time_left(broker)));
+    }
+}
+
+impl From<Outcome> for Verdict {
+    fn from(outcome: Outcome) -> Self {
+        match outcome {
+            Outcome::Ready | Outcome::Asked(_) => Self::Wait,
+            Outcome::Approved(ticket) => Self::Approved(ticket),
+            Outcome::Refused => Self::Refused,
+            Outcome::Over => Self::Expired,
+        }
+    }
+}
+
+impl Broker {
+    /// Takes an ask off the phones that show it, other than by an answer.
+    pub(super) fn resolve(&self, account: AccountId, pairing: PairingId, number: u32, reason: Reason) {
+        let resolved = Resolved { account, pairing, number, reason, approved: false };
+        self.bus.send(Message::Resolved(Arc::new(resolved)));
+    }
+}

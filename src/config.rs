@@ -1,0 +1,302 @@
+//! Typed settings over the embedded, commented `config.toml`; read and validated once, at start.
+
+mod read;
+
+pub(crate) use read::default_seal_file;
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use figment::Figment;
+use figment::providers::{Format, Toml};
+use serde::Deserialize;
+
+use crate::domain::account::Kind;
+use crate::domain::factor::LockPolicy;
+
+/// The commented file that holds every setting with its default.
+pub const DEFAULTS: &str = include_str!("../config.toml");
+
+/// The file that is read from the working directory when `--config` names none.
+pub const FILE_NAME: &str = "config.toml";
+
+/// All settings; the comments stand in `config.toml`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(missing_docs, reason = "every field is explained in config.toml, which shows its default")]
+pub struct Config {
+    pub server: Server,
+    pub store: Store,
+    pub bus: Bus,
+    pub accounts: Accounts,
+    pub pairing: Pairing,
+    pub ticket: Lifetime,
+    pub device: Device,
+    pub session: Lifetime,
+    pub lock: Lock,
+    pub password: Password,
+    pub socket: Socket,
+    pub limits: Limits,
+    pub jwt: Jwt,
+    pub keys: Keys,
+    pub log: Log,
+    /// Settings that were given and that this release does not act on.
+    #[serde(skip)]
+    pub without_effect: Vec<String>,
+}
+
+macro_rules! sections {
+    ($($name:ident { $($(#[$attr:meta])* $field:ident: $kind:ty,)* })*) => {
+        $(
+            #[doc = concat!("Section `[", stringify!($name), "]` of `config.toml`.")]
+            #[derive(Clone, Debug, Deserialize)]
+            #[serde(deny_unknown_fields)]
+            #[expect(missing_docs, reason = "every field is explained in config.toml, which shows its default")]
+            pub struct $name { $($(#[$attr])* pub $field: $kind,)* }
+        )*
+    };
+}
+
+sections! {
+    Server {
+        listen: SocketAddr,
+        #[serde(deserialize_with = "read::origin")]
+        public_url: Option<String>,
+        #[serde(deserialize_with = "read::origins")]
+        allowed_origins: Vec<String>,
+        #[serde(deserialize_with = "read::networks")]
+        trusted_proxies: Vec<ipnet::IpNet>,
+        #[serde(deserialize_with = "read::span")]
+        header_timeout: Duration,
+        #[serde(deserialize_with = "read::span")]
+        body_timeout: Duration,
+        #[serde(deserialize_with = "read::size")]
+        max_body: usize,
+        #[serde(deserialize_with = "read::span")]
+        drain: Duration,
+        tls: Tls,
+    }
+    Tls {
+        #[serde(deserialize_with = "read::optional")]
+        cert: Option<PathBuf>,
+        #[serde(deserialize_with = "read::optional")]
+        key: Option<PathBuf>,
+    }
+    Store {
+        url: StoreUrl,
+        connections: u32,
+    }
+    Bus {
+        url: String,
+    }
+    Accounts {
+        registration: Registration,
+        #[serde(deserialize_with = "read::kinds")]
+        kinds: Vec<Kind>,
+    }
+    Pairing {
+        #[serde(deserialize_with = "read::span")]
+        ttl: Duration,
+        #[serde(deserialize_with = "read::span")]
+        ask_ttl: Duration,
+        asks_per_account: u32,
+        #[serde(deserialize_with = "read::span")]
+        refusal_wait: Duration,
+    }
+    Lifetime {
+        #[serde(deserialize_with = "read::span")]
+        ttl: Duration,
+    }
+    Device {
+        #[serde(deserialize_with = "read::span")]
+        session_ttl: Duration,
+    }
+    Lock {
+        after: u32,
+        #[serde(rename = "for", deserialize_with = "read::span")]
+        block_for: Duration,
+        disable_after: u32,
+    }
+    Password {
+        memory_kib: u32,
+        iterations: u32,
+        parallelism: u32,
+        threads: usize,
+        queue: usize,
+    }
+    Socket {
+        #[serde(deserialize_with = "read::size")]
+        max_message: usize,
+        per_source: u32,
+        total: usize,
+        #[serde(deserialize_with = "read::span")]
+        ping_every: Duration,
+        #[serde(deserialize_with = "read::span")]
+        first_message: Duration,
+    }
+    Limits {
+        factor: f64,
+    }
+    Jwt {
+        algorithm: Algorithm,
+        #[serde(deserialize_with = "read::optional")]
+        issuer: Option<String>,
+        audience: String,
+        #[serde(deserialize_with = "read::span")]
+        access_ttl: Duration,
+        #[serde(deserialize_with = "read::span")]
+        jwks_max_age: Duration,
+    }
+    Keys {
+        #[serde(deserialize_with = "read::seal_key")]
+        seal: Option<crate::crypto::seal::SealKey>,
+        #[serde(deserialize_with = "read::optional")]
+        seal_file: Option<PathBuf>,
+    }
+    Log {
+        level: String,
+        format: LogFormat,
+    }
+}
+
+/// Where the truth is kept. Its `Debug` shows no password.
+#[derive(Clone, Deserialize)]
+#[serde(try_from = "String")]
+pub enum StoreUrl {
+    /// A file of its own.
+    Sqlite(PathBuf),
+    /// A PostgreSQL server, by its URL.
+    Postgres(String),
+}
+
+/// Whether strangers may make accounts.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Registration {
+    /// Only operators make accounts.
+    Closed,
+    /// Anybody may.
+    Open,
+}
+
+/// How access tokens are signed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Deserialize)]
+pub enum Algorithm {
+    /// ECDSA over P-256 with SHA-256 (RFC 7518 §3.4).
+    #[serde(rename = "ES256")]
+    Es256,
+}
+
+/// How log lines look.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// A setting that can't be used; the text names it.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct Error(String);
+
+impl Config {
+    /// Reads the defaults, then `file`, then the environment's `READYLOGIN_…__…` variables.
+    ///
+    /// # Errors
+    /// The first setting that is unknown, of the wrong form, or not allowed together with another.
+    pub fn load(
+        file: Option<&std::path::Path>,
+        environment: impl IntoIterator<Item = (String, String)>,
+    ) -> Result<Self, Error> {
+        let defaults = Figment::from(Toml::string(DEFAULTS));
+        let mut figment = defaults.clone();
+        if let Some(file) = file {
+            if !file.is_file() {
+                return Err(Error(format!("{}: there is no such settings file", file.display())));
+            }
+            figment = figment.merge(Toml::file_exact(file));
+        }
+        let (figment, without_effect) = read::later(read::environment(figment, &defaults, environment)?)?;
+        let mut config: Self = figment.extract().map_err(|e| Error(read::explain(e)))?;
+        config.without_effect = without_effect;
+        config.validate()?;
+        Ok(config)
+    }
+
+    /// What must hold between settings.
+    fn validate(&self) -> Result<(), Error> {
+        let fail = |text: &str| Err(Error(text.to_owned()));
+        let loopback = self.server.listen.ip().is_loopback();
+        if self.server.tls.cert.is_some() != self.server.tls.key.is_some() {
+            return fail("server.tls: cert and key come together");
+        }
+        if !loopback && self.server.tls.cert.is_none() && self.server.trusted_proxies.is_empty() {
+            return fail(
+                "server.listen: this is not a loopback address: set server.tls.cert and server.tls.key, \
+                 or name the proxy that ends TLS in server.trusted_proxies",
+            );
+        }
+        if !self.limits.factor.is_finite() || self.limits.factor < 0.0 {
+            return fail("limits.factor: must be a number from 0 up");
+        }
+        if self.limits.factor == 0.0 && !loopback {
+            return fail("limits.factor: 0 (no limits) is allowed on a loopback server.listen only");
+        }
+        if self.lock.after == 0 || self.lock.disable_after < self.lock.after {
+            return fail("lock.after: must be at least 1 and at most lock.disable_after");
+        }
+        if argon2::Params::new(self.password.memory_kib, self.password.iterations, self.password.parallelism, None)
+            .is_err()
+        {
+            return fail("password.memory_kib, .iterations, .parallelism: not parameters of argon2id (RFC 9106 §3.1)");
+        }
+        if self.bus.url != "local" {
+            return fail("bus.url: this release knows \"local\" only");
+        }
+        if self.store.connections == 0 || self.socket.max_message < 512 || self.server.max_body < 1024 {
+            return fail("store.connections: at least 1; socket.max_message: at least 512; server.max_body: at least 1 KiB");
+        }
+        Ok(())
+    }
+
+    /// The rules of counter (a) of CONTRACT.md section 1.
+    pub fn lock_policy(&self) -> LockPolicy {
+        let Lock { after, block_for, disable_after } = self.lock;
+        LockPolicy { after, block_for, disable_after }
+    }
+
+    /// The kind whose path segment is `id`.
+    pub fn kind(&self, id: &str) -> Option<&Kind> {
+        self.accounts.kinds.iter().find(|kind| kind.id == id)
+    }
+}
+
+impl TryFrom<String> for StoreUrl {
+    type Error = String;
+
+    fn try_from(url: String) -> Result<Self, String> {
+        if url.starts_with("postgres://") || url.starts_with("postgresql://") {
+            return Ok(Self::Postgres(url));
+        }
+        match url.strip_prefix("sqlite://") {
+            Some(path) if !path.is_empty() => Ok(Self::Sqlite(PathBuf::from(path))),
+            _ => Err("must be sqlite://PATH or postgres://…".to_owned()),
+        }
+    }
+}
+
+impl std::fmt::Debug for StoreUrl {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Sqlite(path) => write!(f, "sqlite://{}", path.display()),
+            Self::Postgres(_) => f.write_str("postgres://…"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,225 @@
+//! How single settings are read: durations, sizes, lists, and the environment's overrides.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use figment::value::{Dict, Map, Tag, Value};
+use figment::{Figment, Metadata, Profile, Provider};
+use serde::de::{Deserialize, Deserializer, Error as _};
+
+use super::Error;
+use crate::crypto::seal::SealKey;
+use crate::domain::account::Kind;
+
+const PREFIX: &str = "READYLOGIN_";
+
+/// Settings of the contract whose features come with later releases: accepted, so that one file serves
+/// both, but never silently weaker than asked (see [`later`]).
+const LATER: &[&str] = &[
+    "mail.folder",
+    "mail.smtp_url",
+    "approval.match",
+    "approval.signed",
+    "refresh.ttl",
+    "refresh.grace",
+    "otp.ttl",
+    "two_factor.otp_ttl",
+    "two_factor.cookie_ttl",
+    "two_factor.trust_ttl",
+    "two_factor.cookie_prefix",
+    "mail_code.ttl",
+    "mail_code.auth_ttl",
+    "mail_code.allow",
+    "mail_code.block",
+    "two_step.unknown_user",
+    "cross_device.access_ttl",
+    "cross_device.scope",
+    "geo.database",
+];
+
+/// One environment variable as a layer, so that an error names it.
+struct Variable {
+    name: String,
+    key: String,
+    value: Value,
+}
+
+impl Provider for Variable {
+    fn metadata(&self) -> Metadata {
+        Metadata::named(format!("environment variable {}", self.name))
+    }
+
+    fn data(&self) -> Result<Map<Profile, Dict>, figment::Error> {
+        let nested = figment::util::nest(&self.key, self.value.clone());
+        Ok(Profile::Default.collect(nested.into_dict().unwrap_or_default()))
+    }
+}
+
+/// Lays the variables over `figment`. A value is read as what its default is (a number, a list, a text), so
+/// that a key made of digits stays text.
+pub(super) fn environment(
+    mut figment: Figment,
+    defaults: &Figment,
+    variables: impl IntoIterator<Item = (String, String)>,
+) -> Result<Figment, Error> {
+    for (name, text) in variables {
+        let Some(path) = name.strip_prefix(PREFIX).filter(|path| path.contains("__")) else { continue };
+        let key = path.to_ascii_lowercase().replace("__", ".");
+        let default = match defaults.find_value(&key) {
+            Ok(default) => default,
+            Err(_) if LATER.contains(&key.as_str()) => Value::from(""),
+            Err(_) => return Err(Error(format!("{name}: there is no setting {key}"))),
+        };
+        let Some(value) = like(&default, &text) else {
+            return Err(Error(format!("{name}: {key} must be a number")));
+        };
+        figment = figment.merge(Variable { name, key, value });
+    }
+    Ok(figment)
+}
+
+fn like(default: &Value, text: &str) -> Option<Value> {
+    let text = text.trim();
+    match default {
+        Value::Num(_, number) if number.to_f64().is_some() => text.parse::<f64>().ok().map(Value::from),
+        Value::Num(..) => text.parse::<u64>().ok().map(Value::from),
+        Value::Array(..) => {
+            let items = text.split(',').map(str::trim).filter(|item| !item.is_empty());
+            Some(Value::Array(Tag::Default, items.map(Value::from).collect()))
+        }
+        Value::String(..) | Value::Char(..) | Value::Bool(..) | Value::Dict(..) | Value::Empty(..) => {
+            Some(Value::from(text))
+        }
+    }
+}
+
+/// Takes the settings of later releases out and lists them.
+///
+/// # Errors
+/// One that demands what this release can't give: ignoring it would be a hole.
+pub(super) fn later(figment: Figment) -> Result<(Figment, Vec<String>), Error> {
+    let mut all: Dict = figment.extract().map_err(|e| Error(explain(e)))?;
+    let mut given = Vec::new();
+    for key in LATER {
+        let Some((section, name)) = key.split_once('.') else { continue };
+        let Some(Value::Dict(_, fields)) = all.get_mut(section) else { continue };
+        if let Some(value) = fields.remove(name) {
+            if value.as_str() == Some("required") {
+                return Err(Error(format!("{key}: this release can't require it")));
+            }
+            given.push((*key).to_owned());
+        }
+        if fields.is_empty() {
+            all.remove(section);
+        }
+    }
+    if given.is_empty() {
+        return Ok((figment, given));
+    }
+    let mut rest = Figment::new();
+    for (section, value) in all {
+        rest = rest.merge(figment::providers::Serialized::default(&section, value));
+    }
+    Ok((rest, given))
+}
+
+/// An error in words that name the setting and where it was read.
+pub(super) fn explain(error: figment::Error) -> String {
+    let first = error.into_iter().next();
+    first.map_or_else(|| "settings: can't be read".to_owned(), |e| {
+        let place = e.metadata.as_ref().map(|m| format!(" (in {})", m.name)).unwrap_or_default();
+        let key = e.path.join(".");
+        if key.is_empty() { format!("{}{place}", e.kind) } else { format!("{key}: {}{place}", e.kind) }
+    })
+}
+
+pub(super) fn span<'de, D: Deserializer<'de>>(d: D) -> Result<Duration, D::Error> {
+    let text = String::deserialize(d)?;
+    let span = humantime::parse_duration(text.trim())
+        .map_err(|_| D::Error::custom("must be a duration such as \"8s\", \"10m\" or \"30d\""))?;
+    if span.is_zero() || span > Duration::from_secs(100 * 366 * 86_400) {
+        return Err(D::Error::custom("must be longer than nothing and at most 100 years"));
+    }
+    Ok(span)
+}
+
+pub(super) fn size<'de, D: Deserializer<'de>>(d: D) -> Result<usize, D::Error> {
+    #[derive(serde::Deserialize)]
+    #[serde(untagged)]
+    enum Size {
+        Bytes(usize),
+        Text(String),
+    }
+    let wrong = || D::Error::custom("must be bytes, or text such as \"64 KiB\"");
+    match Size::deserialize(d).map_err(|_| wrong())? {
+        Size::Bytes(bytes) => Ok(bytes),
+        Size::Text(text) => {
+            let text = text.trim();
+            let unit_at = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+            let (number, unit) = text.split_at(unit_at);
+            let unit = match unit.trim() {
+                "" | "B" => 1,
+                "KiB" => 1 << 10,
+                "MiB" => 1 << 20,
+                _ => return Err(wrong()),
+            };
+            number.parse::<usize>().ok().and_then(|n| n.checked_mul(unit)).ok_or_else(wrong)
+        }
+    }
+}
+
+pub(super) fn optional<'de, D: Deserializer<'de>, T: From<String>>(d: D) -> Result<Option<T>, D::Error> {
+    let text = String::deserialize(d)?;
+    Ok((!text.is_empty()).then(|| T::from(text)))
+}
+
+pub(super) fn origin<'de, D: Deserializer<'de>>(d: D) -> Result<Option<String>, D::Error> {
+    let text: Option<String> = optional(d)?;
+    text.map(|t| parse_origin(&t).map_err(D::Error::custom)).transpose()
+}
+
+pub(super) fn origins<'de, D: Deserializer<'de>>(d: D) -> Result<Vec<String>, D::Error> {
+    Vec::<String>::deserialize(d)?.iter().map(|t| parse_origin(t).map_err(D::Error::custom)).collect()
+}
+
+/// `scheme://host[:port]` in lower case (RFC 6454 §6.2).
+fn parse_origin(text: &str) -> Result<String, String> {
+    let text = text.trim_end_matches('/').to_ascii_lowercase();
+    let host = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://")).unwrap_or_default();
+    if host.is_empty() || host.contains(['/', '?', '#', '@', ' ']) {
+        return Err("must be of the form https://host or http://host:port".to_owned());
+    }
+    Ok(text)
+}
+
+pub(super) fn networks<'de, D: Deserializer<'de>>(d: D) -> Result<Vec<ipnet::IpNet>, D::Error> {
+    let read = |text: &String| {
+        let address = text.parse::<std::net::IpAddr>().map(ipnet::IpNet::from);
+        text.parse().or(address).map_err(|_| D::Error::custom("must be addresses or networks such as 10.0.0.0/8"))
+    };
+    Vec::<String>::deserialize(d)?.iter().map(read).collect()
+}
+
+pub(super) fn kinds<'de, D: Deserializer<'de>>(d: D) -> Result<Vec<Kind>, D::Error> {
+    let wrong = || D::Error::custom("must be a list of different kinds, each \"id\" or \"id:name\" in lower-case letters");
+    let kinds: Vec<Kind> =
+        Vec::<String>::deserialize(d)?.iter().map(|t| Kind::parse(t).ok_or_else(wrong)).collect::<Result<_, _>>()?;
+    let twice = kinds.iter().enumerate().any(|(at, kind)| kinds[..at].iter().any(|k| k.id == kind.id || k.name == kind.name));
+    if kinds.is_empty() || twice { Err(wrong()) } else { Ok(kinds) }
+}
+
+pub(super) fn seal_key<'de, D: Deserializer<'de>>(d: D) -> Result<Option<SealKey>, D::Error> {
+    let text = zeroize::Zeroizing::new(String::deserialize(d)?);
+    if text.is_empty() {
+        return Ok(None);
+    }
+    SealKey::parse(&text).map(Some).ok_or_else(|| D::Error::custom("must be 32 bytes in hexadecimal or base64"))
+}
+
+/// Where the seal key's file is when no setting says.
+pub(crate) fn default_seal_file(store: &super::StoreUrl) -> PathBuf {
+    match store {
+        super::StoreUrl::Sqlite(path) => path.with_file_name("seal.key"),
+        super::StoreUrl::Postgres(_) => PathBuf::from("data/seal.key"),
+    }
+}

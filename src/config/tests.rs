@@ -1,0 +1,72 @@
+//! Settings: what is read, what is refused, and that every refusal names its setting.
+
+use super::*;
+
+fn load(file: &str, environment: &[(&str, &str)]) -> Result<Config, Error> {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("config.toml");
+    std::fs::write(&path, file).unwrap();
+    Config::load(Some(&path), environment.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())))
+}
+
+#[test]
+fn the_defaults_are_the_contracts() {
+    let config = Config::load(None, []).unwrap();
+    assert_eq!(config.server.listen.to_string(), "127.0.0.1:8080");
+    assert_eq!(config.server.max_body, 65_536);
+    assert_eq!(config.pairing.ttl, Duration::from_secs(600));
+    assert_eq!(config.device.session_ttl, Duration::from_secs(90 * 86_400));
+    assert_eq!(config.lock.block_for, Duration::from_secs(900));
+    assert_eq!(config.accounts.kinds.len(), 3);
+}
+
+#[test]
+fn the_environment_wins_over_the_file() {
+    let config = load(
+        "[server]\nlisten = \"127.0.0.1:1\"\nmax_body = 2048\n",
+        &[
+            ("READYLOGIN_SERVER__LISTEN", "127.0.0.1:9000"),
+            ("READYLOGIN_STORE__URL", "postgres://u:p@h/d"),
+            ("READYLOGIN_SERVER__ALLOWED_ORIGINS", "https://a.example, https://b.example/"),
+            ("READYLOGIN_SOCKET__MAX_MESSAGE", "16 KiB"),
+            ("READYLOGIN_LIMITS__FACTOR", "0"),
+            ("READYLOGIN_TEST_STORE", "not a setting"),
+            ("PATH", "/bin"),
+        ],
+    )
+    .unwrap();
+    assert_eq!(config.server.listen.port(), 9000);
+    assert_eq!(config.server.max_body, 2048);
+    assert_eq!(config.server.allowed_origins, ["https://a.example", "https://b.example"]);
+    assert_eq!(config.socket.max_message, 16_384);
+    assert!(!format!("{config:?}").contains("u:p@"), "a password in Debug");
+}
+
+#[test]
+fn a_wrong_setting_is_named() {
+    let named = |file: &str, env: &[(&str, &str)], name: &str| {
+        let error = load(file, env).unwrap_err().to_string();
+        assert!(error.contains(name), "{error:?} does not name {name}");
+    };
+    named("[server]\nlisten = \"nowhere\"", &[], "server.listen");
+    named("[server]\nlistne = \"127.0.0.1:1\"", &[], "listne");
+    named("[pairing]\nttl = \"soon\"", &[], "pairing.ttl");
+    named("[pairing]\nttl = 5", &[], "pairing.ttl");
+    named("", &[("READYLOGIN_PAIRING__TTL", "0s")], "READYLOGIN_PAIRING__TTL");
+    named("", &[("READYLOGIN_PAIRING__TTTL", "1s")], "READYLOGIN_PAIRING__TTTL");
+    named("", &[("READYLOGIN_PASSWORD__ITERATIONS", "two")], "READYLOGIN_PASSWORD__ITERATIONS");
+    named("[server]\nlisten = \"0.0.0.0:1\"", &[], "server.listen");
+    named("[server]\nlisten = \"0.0.0.0:1\"\ntrusted_proxies = [\"10.0.0.1\"]\n[limits]\nfactor = 0.0", &[], "limits.factor");
+    named("[store]\nurl = \"mysql://x\"", &[], "store.url");
+    named("[jwt]\nalgorithm = \"none\"", &[], "jwt.algorithm");
+    named("[accounts]\nkinds = [\"p\", \"p\"]", &[], "accounts.kinds");
+    named("[keys]\nseal = \"short\"", &[], "keys.seal");
+    named("[approval]\nmatch = \"required\"", &[], "approval.match");
+    named("[bus]\nurl = \"nats://localhost\"", &[], "bus.url");
+}
+
+#[test]
+fn settings_of_later_releases_are_accepted_and_reported() {
+    let config = load("[mail]\nfolder = \"x\"\n", &[("READYLOGIN_OTP__TTL", "1s")]).unwrap();
+    assert_eq!(config.without_effect, ["mail.folder", "otp.ttl"]);
+}

@@ -1,0 +1,125 @@
+//! Access tokens on the wire: RFC 9068 claims, signed and read with keys that come from the store alone.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use crate::domain::claims::Grant;
+use crate::domain::ids::{AccountId, DeviceId, SessionId};
+use crate::domain::secret::AccessToken;
+use crate::domain::time::Timestamp;
+
+/// How much two clocks may differ, in seconds.
+const LEEWAY: i64 = 5;
+/// No token of this server comes near this length.
+const MAX_TOKEN: usize = 4096;
+
+/// A token that is not one of ours, or not for this use. It never says which.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+pub(crate) enum Invalid {
+    #[error("not a token of this server")]
+    Forged,
+    #[error("out of its time")]
+    OutOfTime,
+}
+
+/// Who signs and for whom.
+#[derive(Clone, Debug)]
+pub(crate) struct Names {
+    pub(crate) issuer: String,
+    pub(crate) audience: String,
+}
+
+/// What a verified token says of its bearer.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Bearer {
+    pub(crate) account: AccountId,
+    pub(crate) account_uuid: uuid::Uuid,
+    pub(crate) device: Option<DeviceId>,
+    pub(crate) session: SessionId,
+    /// Whether `exp` has passed. Only an approving phone's socket may look past it.
+    pub(crate) expired: bool,
+}
+
+/// Signs a grant.
+pub(crate) fn sign(names: &Names, kid: &str, key: &EncodingKey, grant: &Grant) -> Result<AccessToken, jsonwebtoken::errors::Error> {
+    let mut header = Header::new(Algorithm::ES256);
+    header.typ = Some("at+jwt".to_owned());
+    header.kid = Some(kid.to_owned());
+    let mut claims = json!({
+        "iss": names.issuer,
+        "aud": names.audience,
+        "sub": grant.account_uuid,
+        "client_id": grant.client_id,
+        "iat": grant.issued_at.seconds(),
+        "nbf": grant.issued_at.seconds(),
+        "exp": grant.expires_at.seconds(),
+        "jti": grant.token_id,
+        "sid": grant.session.0,
+        "auth_time": grant.auth_time.seconds(),
+        "amr": grant.amr,
+        "acr": grant.acr,
+        "account_id": grant.account.0,
+        "device_id": grant.device.0,
+        "session_uuid": grant.session.0,
+        "id": grant.account_uuid,
+        "name_device": grant.device_name,
+    });
+    if let Value::Object(fields) = &mut claims {
+        // Never over a registered claim, whatever an operator calls a kind.
+        fields.entry(&grant.kind_name).or_insert_with(|| Value::from(grant.email.clone()));
+    }
+    jsonwebtoken::encode(&header, &claims, key).map(AccessToken::new)
+}
+
+/// The `kid` of a token whose header has the one form that this server writes: `alg`, `typ`, `kid`, each once
+/// and nothing else, so that `crit`, `b64`, `jwk`, `jku`, `x5u` and their like are refused (RFC 8725 §3).
+pub(crate) fn kid(token: &str) -> Result<String, Invalid> {
+    #[derive(Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Strict {
+        alg: String,
+        typ: String,
+        kid: String,
+    }
+    let head = token.split('.').next().filter(|_| token.len() <= MAX_TOKEN).ok_or(Invalid::Forged)?;
+    let json = URL_SAFE_NO_PAD.decode(head).map_err(|_| Invalid::Forged)?;
+    let head: Strict = serde_json::from_slice(&json).map_err(|_| Invalid::Forged)?;
+    let ours = head.alg == "ES256" && head.typ.eq_ignore_ascii_case("at+jwt");
+    if ours { Ok(head.kid) } else { Err(Invalid::Forged) }
+}
+
+/// Verifies signature, names and times. `exp` in the past is reported in [`Bearer::expired`], not refused.
+pub(crate) fn verify(names: &Names, key: &DecodingKey, token: &str, now: Timestamp) -> Result<Bearer, Invalid> {
+    #[derive(Deserialize)]
+    struct Claims {
+        sub: uuid::Uuid,
+        sid: uuid::Uuid,
+        account_id: i64,
+        device_id: Option<i64>,
+        iat: i64,
+        nbf: i64,
+        exp: i64,
+    }
+    let mut validation = Validation::new(Algorithm::ES256);
+    validation.set_issuer(&[&names.issuer]);
+    validation.set_audience(&[&names.audience]);
+    validation.set_required_spec_claims(&["iss", "aud", "exp", "sub"]);
+    // Times are compared below, with this server's own clock.
+    validation.validate_exp = false;
+    validation.validate_nbf = false;
+    let claims = jsonwebtoken::decode::<Claims>(token, key, &validation).map_err(|_| Invalid::Forged)?.claims;
+    let now = now.seconds();
+    if claims.nbf > now + LEEWAY || claims.iat > now + LEEWAY {
+        return Err(Invalid::OutOfTime);
+    }
+    Ok(Bearer {
+        account: AccountId(claims.account_id),
+        account_uuid: claims.sub,
+        device: claims.device_id.map(DeviceId),
+        session: SessionId(claims.sid),
+        expired: now >= claims.exp,
+    })
+}

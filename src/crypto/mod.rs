@@ -1,0 +1,7 @@
+//! Cryptography: password hashes, signed tokens and their keys, randomness, and what is sealed at rest.
+
+pub(crate) mod jwt;
+pub(crate) mod keys;
+pub(crate) mod password;
+pub(crate) mod random;
+pub mod seal;

@@ -1,0 +1,68 @@
+//! What a login proved, in the standard words: `amr` (RFC 8176) and `acr`.
+
+use super::ids::{AccountId, DeviceId, SessionId};
+use super::time::Timestamp;
+
+/// How a login was proven.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Proof {
+    /// A password alone.
+    Password,
+    /// A password and an approval by a phone.
+    Tap,
+    /// A password and a one-time backup code.
+    BackupCode,
+}
+
+impl Proof {
+    /// Authentication method references (RFC 8176 §2). An approval travels over a channel of its own: `mca`.
+    pub fn amr(self) -> &'static [&'static str] {
+        match self {
+            Self::Password => &["pwd"],
+            Self::Tap => &["pwd", "mca", "mfa"],
+            Self::BackupCode => &["pwd", "otp", "mfa"],
+        }
+    }
+
+    /// The level, as `acr`.
+    pub fn acr(self) -> &'static str {
+        match self {
+            Self::Password => "urn:readylogin:acr:pwd",
+            Self::Tap => "urn:readylogin:acr:tap",
+            Self::BackupCode => "urn:readylogin:acr:otp",
+        }
+    }
+}
+
+/// Everything an access token says (RFC 9068, and what existing clients read), before it is signed.
+#[derive(Clone, Debug)]
+pub struct Grant {
+    /// The account.
+    pub account: AccountId,
+    /// Its public name: `sub` and `id`.
+    pub account_uuid: uuid::Uuid,
+    /// Its address, under the kind's name.
+    pub email: String,
+    /// The kind's name: `patient`.
+    pub kind_name: String,
+    /// The device that logged in.
+    pub device: DeviceId,
+    /// Its name.
+    pub device_name: String,
+    /// The session: `sid`.
+    pub session: SessionId,
+    /// `client_id`.
+    pub client_id: String,
+    /// `amr`, in order.
+    pub amr: Vec<String>,
+    /// `acr`.
+    pub acr: String,
+    /// When the owner last proved to be there.
+    pub auth_time: Timestamp,
+    /// `iat` and `nbf`.
+    pub issued_at: Timestamp,
+    /// `exp`.
+    pub expires_at: Timestamp,
+    /// `jti`.
+    pub token_id: uuid::Uuid,
+}

@@ -1,0 +1,11 @@
+//! Pure data and rules: no tokio, no sqlx, no JSON, no clock, no randomness of its own.
+
+pub mod account;
+pub mod claims;
+pub mod device;
+pub mod factor;
+pub mod ids;
+pub mod pairing;
+pub mod secret;
+pub mod text;
+pub mod time;

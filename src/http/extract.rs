@@ -1,0 +1,133 @@
+//! What handlers take out of a request: JSON bodies within bounds, the bearer's session, the client's address.
+
+use std::net::IpAddr;
+
+use axum::body::{Body, Bytes};
+use axum::extract::{FromRequest, FromRequestParts, Path, Request};
+use axum::http::header::{AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, USER_AGENT};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, Method};
+use http_body_util::BodyExt as _;
+use serde::de::DeserializeOwned;
+
+use super::Http;
+use super::error::Refusal;
+use crate::auth::Error;
+use crate::net::{Peer, client_address};
+use crate::store::sessions::Live;
+
+/// What a body beyond the limit may go on for before the connection is cut: enough for the client to come to reading
+/// its 413.
+const DISCARD: usize = 4 * 1024 * 1024;
+
+/// A JSON body; fields that are unknown are ignored, known ones that stand twice are refused.
+pub(super) struct Json<T>(pub(super) T);
+
+/// A JSON body that may be missing altogether.
+pub(super) struct OptionalJson<T>(pub(super) T);
+
+/// The live session of the `Authorization: Bearer` token.
+pub(super) struct Bearer(pub(super) Live);
+
+/// Where the client is, and what it says of itself.
+pub(super) struct Client {
+    pub(super) source: IpAddr,
+    pub(super) agent: String,
+}
+
+/// The kind of account in the path; an unknown one is 404.
+pub(super) struct KindPath(pub(super) String);
+
+impl<T: DeserializeOwned> FromRequest<Http> for Json<T> {
+    type Rejection = Refusal;
+
+    async fn from_request(request: Request, http: &Http) -> Result<Self, Refusal> {
+        let bytes = read_json(request, http).await?;
+        parse(&bytes).map(Self)
+    }
+}
+
+impl<T: DeserializeOwned + Default> FromRequest<Http> for OptionalJson<T> {
+    type Rejection = Refusal;
+
+    async fn from_request(request: Request, http: &Http) -> Result<Self, Refusal> {
+        if request.headers().get(CONTENT_TYPE).is_none() {
+            let bytes = read(request.into_body(), http).await?;
+            return if bytes.is_empty() { Ok(Self(T::default())) } else { Err(Refusal::WrongType) };
+        }
+        let bytes = read_json(request, http).await?;
+        if bytes.is_empty() { Ok(Self(T::default())) } else { parse(&bytes).map(Self) }
+    }
+}
+
+impl FromRequestParts<Http> for Bearer {
+    type Rejection = Refusal;
+
+    async fn from_request_parts(parts: &mut Parts, http: &Http) -> Result<Self, Refusal> {
+        let token = bearer_token(&parts.headers).ok_or(Error::NotAuthenticated)?;
+        Ok(Self(http.auth.bearer(token).await?))
+    }
+}
+
+impl FromRequestParts<Http> for Client {
+    type Rejection = Refusal;
+
+    async fn from_request_parts(parts: &mut Parts, http: &Http) -> Result<Self, Refusal> {
+        let peer = parts.extensions.get::<Peer>().copied();
+        let peer = peer.ok_or_else(|| Error::internal("a request without a peer"))?;
+        let source = client_address(&parts.headers, peer, &http.trusted_proxies);
+        let agent = parts.headers.get(USER_AGENT).and_then(|v| v.to_str().ok()).unwrap_or_default().to_owned();
+        Ok(Self { source, agent })
+    }
+}
+
+impl FromRequestParts<Http> for KindPath {
+    type Rejection = Refusal;
+
+    async fn from_request_parts(parts: &mut Parts, http: &Http) -> Result<Self, Refusal> {
+        let Path(kind) = Path::<String>::from_request_parts(parts, http).await.map_err(|_| Refusal::NotFound)?;
+        if http.auth.config.kind(&kind).is_some() { Ok(Self(kind)) } else { Err(Refusal::NotFound) }
+    }
+}
+
+fn bearer_token(headers: &HeaderMap) -> Option<&str> {
+    let (scheme, token) = headers.get(AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("Bearer").then(|| token.trim())
+}
+
+fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Refusal> {
+    serde_json::from_slice(bytes).map_err(|e| if e.is_data() { Refusal::BadField } else { Refusal::BadJson })
+}
+
+async fn read_json(request: Request, http: &Http) -> Result<Bytes, Refusal> {
+    let headers = request.headers();
+    let declared = headers.get(CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or_default();
+    let essence = declared.split(';').next().unwrap_or_default().trim();
+    let is_json = essence.eq_ignore_ascii_case("application/json");
+    let has_body = request.method() != Method::GET;
+    if !is_json || !has_body || headers.contains_key(CONTENT_ENCODING) {
+        return Err(Refusal::WrongType);
+    }
+    read(request.into_body(), http).await
+}
+
+/// Reads a body within the limits of size and time.
+async fn read(body: Body, http: &Http) -> Result<Bytes, Refusal> {
+    let server = &http.auth.config.server;
+    let reading = tokio::time::timeout(server.body_timeout, collect(body, server.max_body));
+    reading.await.unwrap_or(Err(Refusal::TooSlow))
+}
+
+async fn collect(mut body: Body, limit: usize) -> Result<Bytes, Refusal> {
+    let (mut kept, mut seen) = (Vec::new(), 0);
+    while let Some(frame) = body.frame().await {
+        let Ok(data) = frame.map_err(|_| Refusal::BadJson)?.into_data() else { continue };
+        seen += data.len();
+        if seen <= limit {
+            kept.extend_from_slice(&data);
+        } else if seen > limit.saturating_add(DISCARD) {
+            break;
+        }
+    }
+    if seen > limit { Err(Refusal::TooLarge) } else { Ok(kept.into()) }
+}

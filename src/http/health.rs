@@ -1,0 +1,43 @@
+//! What operators, relying parties and the pages ask: health, the published keys, the settings that pages need.
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use axum::response::{IntoResponse as _, Response};
+use serde_json::json;
+
+use super::Http;
+use crate::config::Registration;
+
+/// The process answers.
+pub(super) async fn alive() -> Response {
+    Json(json!({"status": "ok"})).into_response()
+}
+
+/// New logins can be served: the store answers and the server is not stopping.
+pub(super) async fn ready(State(http): State<Http>) -> Response {
+    let store = http.auth.store_answers().await;
+    let draining = http.broker.is_draining();
+    let status = if store && !draining { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    let word = |is_up: bool| if is_up { "up" } else { "away" };
+    (status, Json(json!({"store": word(store), "bus": "up", "draining": draining}))).into_response()
+}
+
+/// The JWK set (RFC 7517), for relying parties.
+pub(super) async fn jwks(State(http): State<Http>) -> Response {
+    let keep = format!("public, max-age={}", http.auth.keyring.max_age().as_secs());
+    let headers = [(CACHE_CONTROL, keep), (CONTENT_TYPE, "application/jwk-set+json".to_owned())];
+    (headers, http.auth.keyring.jwks().to_string()).into_response()
+}
+
+/// What the pages must know before anybody has logged in.
+pub(super) async fn settings(State(http): State<Http>) -> Response {
+    let accounts = &http.auth.config.accounts;
+    let kinds: Vec<_> = accounts.kinds.iter().map(|kind| json!({"id": kind.id, "name": kind.name})).collect();
+    let registration = match accounts.registration {
+        Registration::Closed => "closed",
+        Registration::Open => "open",
+    };
+    Json(json!({"kinds": kinds, "registration": registration, "publicUrl": &*http.public_url})).into_response()
+}

@@ -1,0 +1,142 @@
+//! The thin login (CONTRACT.md section 2.3): register, password, and the exchange of a code for a token.
+
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse as _, Response};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::Http;
+use super::error::Refusal;
+use super::extract::{Bearer, Client, Json, KindPath, OptionalJson};
+use crate::auth::limits::TICKETS_PER_SOURCE;
+use crate::auth::{Credential, Error, Login, Minted};
+use crate::domain::device::{DeviceFacts, from_user_agent};
+use crate::domain::secret::{BackupCode, Password, Ticket};
+use crate::domain::text::shown;
+
+/// A ticket in base64url: 256 bits.
+const TICKET_CHARS: usize = 43;
+
+/// Fields of every login; those of the device are optional.
+#[derive(Deserialize)]
+pub(super) struct LoginBody {
+    email: String,
+    password: String,
+    name: Option<String>,
+    token_2fa: Option<String>,
+    backup_code: Option<String>,
+    client_id: Option<String>,
+    name_device: Option<String>,
+    device_name: Option<String>,
+    device_type: Option<String>,
+    device_os: Option<String>,
+    os: Option<String>,
+    browser: Option<String>,
+    location: Option<String>,
+}
+
+pub(super) async fn register(
+    State(http): State<Http>,
+    KindPath(kind): KindPath,
+    client: Client,
+    Json(body): Json<LoginBody>,
+) -> Result<Response, Refusal> {
+    let login = body.login(&client);
+    let name = body.name.clone().unwrap_or_default();
+    let minted = http.auth.register(&kind, &body.email, Password::new(body.password), &name, login).await?;
+    Ok(token(&minted))
+}
+
+pub(super) async fn login(
+    State(http): State<Http>,
+    KindPath(kind): KindPath,
+    client: Client,
+    Json(body): Json<LoginBody>,
+) -> Result<Response, Refusal> {
+    let login = body.login(&client);
+    let device = login.device.clone();
+    match body.mint(&http, &kind, Credential::PasswordAlone, login).await {
+        Ok(minted) => Ok(token(&minted)),
+        Err(Error::SecondFactorNeeded(methods)) => {
+            let methods: Vec<_> = methods.iter().map(|method| method.as_str()).collect();
+            let device = json!({"os": device.os, "browser": device.browser, "location": device.location});
+            Ok(axum::Json(json!({"Methods": methods, "DeviceInfo": device})).into_response())
+        }
+        Err(e) => Err(e.into()),
+    }
+}
+
+/// One handler for `mobile_2fa` and `email_2fa`: either kind of code.
+pub(super) async fn exchange(
+    State(http): State<Http>,
+    KindPath(kind): KindPath,
+    client: Client,
+    Json(mut body): Json<LoginBody>,
+) -> Result<Response, Refusal> {
+    let code = body.token_2fa.take().ok_or(Refusal::BadField)?;
+    let code = code.trim();
+    let is_ticket = code.len() == TICKET_CHARS && code.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b));
+    let credential = if is_ticket { Credential::Ticket(Ticket::new(code.to_owned())) } else { Credential::Shapeless };
+    // A used, expired or foreign ticket counts for rates only (CONTRACT.md section 1, counters).
+    let counted = http.auth.limits.hit(TICKETS_PER_SOURCE, client.source)?;
+    let login = body.login(&client);
+    let minted = body.mint(&http, &kind, credential, login).await;
+    if !(is_ticket && matches!(minted, Err(Error::InvalidTicket))) {
+        http.auth.limits.forgive(&counted);
+    }
+    Ok(token(&minted?))
+}
+
+pub(super) async fn backup_code(
+    State(http): State<Http>,
+    KindPath(kind): KindPath,
+    client: Client,
+    Json(mut body): Json<LoginBody>,
+) -> Result<Response, Refusal> {
+    let code = BackupCode::new(body.backup_code.take().ok_or(Refusal::BadField)?);
+    let login = body.login(&client);
+    Ok(token(&body.mint(&http, &kind, Credential::BackupCode(code), login).await?))
+}
+
+/// Ends the session of the token (CONTRACT.md section 3).
+pub(super) async fn logout(
+    State(http): State<Http>,
+    Bearer(live): Bearer,
+    client: Client,
+    OptionalJson(_): OptionalJson<serde_json::Map<String, Value>>,
+) -> Result<StatusCode, Refusal> {
+    http.auth.log_out(&live, client.source).await?;
+    http.broker.account_changed(live.account);
+    Ok(StatusCode::NO_CONTENT)
+}
+
+fn token(minted: &Minted) -> Response {
+    axum::Json(json!({"token": minted.token.expose()})).into_response()
+}
+
+impl LoginBody {
+    async fn mint(self, http: &Http, kind: &str, credential: Credential, login: Login) -> Result<Minted, Error> {
+        let password = Password::new(self.password);
+        let account = http.auth.prove_password(kind, &self.email, &password, login.source).await?;
+        http.auth.mint(account, credential, login).await
+    }
+
+    fn login(&self, client: &Client) -> Login {
+        let (agent_os, agent_browser) = from_user_agent(&client.agent);
+        let text = |field: &Option<String>| field.as_deref().map(shown).filter(|text| !text.is_empty());
+        let os = text(&self.device_os).or_else(|| text(&self.os)).unwrap_or(agent_os);
+        let browser = text(&self.browser).unwrap_or(agent_browser);
+        let fallback = || [browser.as_str(), os.as_str()].into_iter().filter(|t| !t.is_empty()).collect::<Vec<_>>().join(", ");
+        let name = text(&self.name_device).or_else(|| text(&self.device_name)).unwrap_or_else(fallback);
+        let device = DeviceFacts {
+            device_type: text(&self.device_type).unwrap_or_default(),
+            name,
+            location: text(&self.location).unwrap_or_default(),
+            ip: client.source.to_string(),
+            os,
+            browser,
+        };
+        Login { device, client_id: text(&self.client_id), source: client.source }
+    }
+}

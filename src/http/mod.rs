@@ -1,0 +1,103 @@
+//! HTTP: the routes, what every answer carries, and the pages.
+
+mod dashboard;
+mod error;
+mod extract;
+mod health;
+mod login;
+mod pages;
+
+use std::sync::Arc;
+
+use axum::extract::{Request, State};
+use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, STRICT_TRANSPORT_SECURITY, X_CONTENT_TYPE_OPTIONS};
+use axum::http::{HeaderValue, StatusCode};
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse as _, Response};
+use axum::routing::{delete, get, post};
+use axum::{Json, Router};
+use serde_json::json;
+
+use crate::auth::Auth;
+use crate::broker::Broker;
+
+/// What the routes share.
+#[derive(Clone)]
+pub(crate) struct Http {
+    pub(crate) auth: Arc<Auth>,
+    pub(crate) broker: Arc<Broker>,
+    pub(crate) public_url: Arc<str>,
+    pub(crate) trusted_proxies: Arc<[ipnet::IpNet]>,
+}
+
+/// Every route but the socket's.
+pub(crate) fn routes(http: Http) -> Router {
+    Router::new()
+        .merge(pages::routes())
+        .merge(login_routes())
+        .merge(account_routes())
+        .route("/.well-known/jwks.json", get(health::jwks))
+        .route("/healthz", get(health::alive))
+        .route("/readyz", get(health::ready))
+        .route("/settings.json", get(health::settings))
+        .fallback(nowhere)
+        .method_not_allowed_fallback(wrong_method)
+        .with_state(http)
+}
+
+/// What every answer of the server carries, the socket's refusals too.
+pub(crate) fn with_common_headers(router: Router, is_https: bool) -> Router {
+    router.layer(middleware::from_fn_with_state(is_https, common_headers))
+}
+
+fn login_routes() -> Router<Http> {
+    Router::new()
+        .route("/auth/{type}/register", post(login::register))
+        .route("/auth/{type}/login", post(login::login))
+        .route("/auth/{type}/mobile_2fa", post(login::exchange))
+        .route("/auth/{type}/email_2fa", post(login::exchange))
+        .route("/auth/{type}/backup_code_2fa", post(login::backup_code))
+        .route("/api/v1/auth/logout", post(login::logout))
+}
+
+fn account_routes() -> Router<Http> {
+    Router::new()
+        .route("/2fa/method/mobile", post(dashboard::bind_phone))
+        .route("/auth/creation_backup_code", post(dashboard::new_backup_codes))
+        .route("/dashboard/2fa", get(dashboard::double_auth))
+        .route("/dashboard/2fa/{method}", delete(dashboard::remove_method))
+        .route("/dashboard/2fa/devices", get(dashboard::approving_devices))
+        .route(
+            "/dashboard/2fa/device/{id}",
+            get(dashboard::approving_device).post(dashboard::approve_device).delete(dashboard::stop_approving),
+        )
+        .route("/dashboard/devices", get(dashboard::devices))
+        .route("/dashboard/device/{id}", get(dashboard::device).delete(dashboard::revoke_device))
+        .route("/dashboard/password", post(dashboard::change_password))
+        .route("/dashboard/account", delete(dashboard::remove_account))
+}
+
+async fn nowhere() -> Response {
+    (StatusCode::NOT_FOUND, Json(json!({"message": "not found", "error": "not_found"}))).into_response()
+}
+
+async fn wrong_method() -> Response {
+    let body = Json(json!({"message": "method not allowed", "error": "method_not_allowed"}));
+    (StatusCode::METHOD_NOT_ALLOWED, body).into_response()
+}
+
+async fn common_headers(State(is_https): State<bool>, request: Request, next: Next) -> Response {
+    let mut response = next.run(request).await;
+    if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+        return response;
+    }
+    let headers = response.headers_mut();
+    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+    headers.entry(CONTENT_TYPE).or_insert(HeaderValue::from_static("text/plain; charset=utf-8"));
+    headers.entry("referrer-policy").or_insert(HeaderValue::from_static("no-referrer"));
+    if is_https {
+        headers.insert(STRICT_TRANSPORT_SECURITY, HeaderValue::from_static("max-age=31536000; includeSubDomains"));
+    }
+    response
+}

@@ -1,0 +1,11 @@
+//! What stands in front of sockets and HTTP alike: the listener with its time limits, TLS, the client's address.
+
+mod serve;
+mod source;
+mod stream;
+mod tls;
+
+pub(crate) use serve::{Connections, serve};
+pub(crate) use source::{Origins, Peer, client_address};
+pub(crate) use stream::Stream;
+pub(crate) use tls::acceptor;

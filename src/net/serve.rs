@@ -1,0 +1,99 @@
+//! The accept loop: every connection in a tracked task, with limits on how long a head may take and how large it is.
+
+use std::time::Duration;
+
+use axum::Router;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
+use tokio::net::{TcpListener, TcpStream};
+use tokio_rustls::TlsAcceptor;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::{Peer, Stream};
+
+/// A request's head beyond this is refused (431).
+const MAX_HEAD: usize = 16 * 1024;
+/// After a failed accept (no file handles, say) the loop takes breath.
+const BREATH: Duration = Duration::from_millis(50);
+
+/// How connections are treated.
+#[derive(Clone)]
+pub(crate) struct Connections {
+    pub(crate) tls: Option<TlsAcceptor>,
+    pub(crate) header_timeout: Duration,
+    pub(crate) tracker: TaskTracker,
+    pub(crate) stop: CancellationToken,
+}
+
+/// Accepts until `stop`; connections then finish the request they are at.
+pub(crate) async fn serve(listener: TcpListener, app: Router, how: Connections) {
+    loop {
+        let accepted = tokio::select! {
+            biased;
+            () = how.stop.cancelled() => return,
+            accepted = listener.accept() => accepted,
+        };
+        match accepted {
+            Ok((stream, peer)) => {
+                let (app, connection) = (app.clone(), how.clone());
+                how.tracker.spawn(async move { connection.run(stream, Peer(peer), app).await });
+            }
+            Err(e) => {
+                tracing::warn!(error = %e, "accept");
+                tokio::time::sleep(BREATH).await;
+            }
+        }
+    }
+}
+
+impl Connections {
+    async fn run(self, stream: TcpStream, peer: Peer, app: Router) {
+        // Frames are small and waited for: Nagle's algorithm would hold them back.
+        let _ = stream.set_nodelay(true);
+        let stream = match &self.tls {
+            None => Stream::Plain(stream),
+            Some(tls) => match tokio::time::timeout(self.header_timeout, tls.accept(stream)).await {
+                Ok(Ok(stream)) => Stream::Tls(Box::new(stream)),
+                Ok(Err(_)) | Err(_) => return,
+            },
+        };
+        let service = TowerToHyperService::new(Tagged { app, peer });
+        let mut http = hyper::server::conn::http1::Builder::new();
+        http.timer(TokioTimer::new()).header_read_timeout(self.header_timeout).max_buf_size(MAX_HEAD);
+        let connection = http.serve_connection(TokioIo::new(stream), service).with_upgrades();
+        let mut connection = std::pin::pin!(connection);
+        let finished = tokio::select! {
+            finished = connection.as_mut() => finished,
+            () = self.stop.cancelled() => {
+                connection.as_mut().graceful_shutdown();
+                connection.await
+            }
+        };
+        if let Err(e) = finished {
+            tracing::debug!(error = %e, "connection");
+        }
+    }
+}
+
+/// Puts the peer's address into every request.
+#[derive(Clone)]
+struct Tagged {
+    app: Router,
+    peer: Peer,
+}
+
+impl tower_service::Service<hyper::Request<hyper::body::Incoming>> for Tagged {
+    type Response = axum::response::Response;
+    type Error = std::convert::Infallible;
+    type Future = <Router as tower_service::Service<hyper::Request<hyper::body::Incoming>>>::Future;
+
+    fn poll_ready(&mut self, cx: &mut std::task::Context<'_>) -> std::task::Poll<Result<(), Self::Error>> {
+        tower_service::Service::<hyper::Request<hyper::body::Incoming>>::poll_ready(&mut self.app, cx)
+    }
+
+    fn call(&mut self, mut request: hyper::Request<hyper::body::Incoming>) -> Self::Future {
+        request.extensions_mut().insert(self.peer);
+        tower_service::Service::call(&mut self.app, request)
+    }
+}

@@ -1,0 +1,113 @@
+//! Accounts: who may log in, and whether somebody stopped them.
+
+use super::{Error, Row, Tx, arg};
+use crate::domain::account::{Account, Email, PasswordHash};
+use crate::domain::ids::AccountId;
+use crate::domain::time::Timestamp;
+
+macro_rules! columns {
+    () => {
+        "id, uuid, kind, email, name, verified, disabled_at, password, blocked_at, blocked_until"
+    };
+}
+
+const INSERT: &str = "INSERT INTO accounts (uuid, kind, email, email_key, name, phone, password, verified, created_at, updated_at) \
+     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $9) ON CONFLICT DO NOTHING RETURNING id";
+const BY_EMAIL: &str = concat!("SELECT ", columns!(), " FROM accounts WHERE kind = $1 AND email_key = $2");
+const BY_ID: &str = concat!("SELECT ", columns!(), " FROM accounts WHERE id = $1");
+const LIST: &str = concat!("SELECT ", columns!(), " FROM accounts ORDER BY kind, email_key");
+const DISABLE: &str = "UPDATE accounts SET disabled_at = COALESCE(disabled_at, $2), updated_at = $2 WHERE id = $1";
+const ENABLE: &str = "UPDATE accounts SET disabled_at = NULL, updated_at = $2 WHERE id = $1";
+const SET_PASSWORD: &str = "UPDATE accounts SET password = $2, updated_at = $3 WHERE id = $1";
+const UPGRADE: &str = "UPDATE accounts SET password = $3 WHERE id = $1 AND password = $2";
+const BLOCK: &str = "UPDATE accounts SET blocked_at = $2, blocked_until = $3 WHERE id = $1";
+const LOCK: &str = "UPDATE accounts SET updated_at = updated_at WHERE id = $1";
+const REMOVE: &str = "DELETE FROM accounts WHERE id = $1";
+
+/// An account on its way into the store.
+pub(crate) struct New {
+    pub(crate) uuid: uuid::Uuid,
+    pub(crate) kind: String,
+    pub(crate) email: Email,
+    pub(crate) name: String,
+    pub(crate) phone: Option<String>,
+    pub(crate) password: PasswordHash,
+    pub(crate) verified: bool,
+}
+
+/// Adds an account; `None` when the address is taken within its kind.
+pub(crate) async fn insert(tx: &mut Tx, new: New, now: Timestamp) -> Result<Option<AccountId>, Error> {
+    let args = [
+        arg(new.uuid.to_string()),
+        arg(new.kind),
+        arg(new.email.as_given()),
+        arg(new.email.key()),
+        arg(new.name),
+        arg(new.phone),
+        arg(new.password.0),
+        arg(new.verified),
+        arg(now),
+    ];
+    tx.optional(INSERT, args).await?.map(|row| row.get(0).map(AccountId)).transpose()
+}
+
+pub(crate) async fn by_email(tx: &mut Tx, kind: &str, email: &Email) -> Result<Option<Account>, Error> {
+    tx.optional(BY_EMAIL, [arg(kind), arg(email.key())]).await?.map(|row| read(&row)).transpose()
+}
+
+pub(crate) async fn by_id(tx: &mut Tx, id: AccountId) -> Result<Option<Account>, Error> {
+    tx.optional(BY_ID, [arg(id.0)]).await?.map(|row| read(&row)).transpose()
+}
+
+pub(crate) async fn list(tx: &mut Tx) -> Result<Vec<Account>, Error> {
+    tx.all(LIST, []).await?.iter().map(read).collect()
+}
+
+/// Makes this unit the only one that works on the account until it is committed, and reads it. What must not be
+/// guessed at in parallel (codes) or counted twice (asks) begins here.
+pub(crate) async fn lock(tx: &mut Tx, id: AccountId) -> Result<Option<Account>, Error> {
+    tx.execute(LOCK, [arg(id.0)]).await?;
+    by_id(tx, id).await
+}
+
+/// Stops an account, or starts it again; a repeated stop keeps the time of the first.
+pub(crate) async fn set_disabled(tx: &mut Tx, id: AccountId, disabled: bool, now: Timestamp) -> Result<(), Error> {
+    tx.execute(if disabled { DISABLE } else { ENABLE }, [arg(id.0), arg(now)]).await.map(drop)
+}
+
+pub(crate) async fn set_password(tx: &mut Tx, id: AccountId, hash: &PasswordHash, now: Timestamp) -> Result<(), Error> {
+    tx.execute(SET_PASSWORD, [arg(id.0), arg(hash.0.as_str()), arg(now)]).await.map(drop)
+}
+
+/// Replaces a hash by one of today's cost, unless the password changed meanwhile.
+pub(crate) async fn upgrade_password(tx: &mut Tx, id: AccountId, old: &PasswordHash, new: &PasswordHash) -> Result<(), Error> {
+    tx.execute(UPGRADE, [arg(id.0), arg(old.0.as_str()), arg(new.0.as_str())]).await.map(drop)
+}
+
+/// Blocks second factors over `[from, until)`, or with `None` unblocks them.
+pub(crate) async fn set_block(tx: &mut Tx, id: AccountId, block: Option<(Timestamp, Timestamp)>) -> Result<(), Error> {
+    let args = [arg(id.0), arg(block.map(|b| b.0)), arg(block.map(|b| b.1))];
+    tx.execute(BLOCK, args).await.map(drop)
+}
+
+/// Removes an account and, by the foreign keys, all that hangs on it.
+pub(crate) async fn remove(tx: &mut Tx, id: AccountId) -> Result<(), Error> {
+    tx.execute(REMOVE, [arg(id.0)]).await.map(drop)
+}
+
+fn read(row: &Row) -> Result<Account, Error> {
+    let damaged = |what: &str| Error::Failed(format!("accounts: a row with a damaged {what}"));
+    let email: String = row.get(3)?;
+    Ok(Account {
+        id: AccountId(row.get(0)?),
+        uuid: row.get::<String>(1)?.parse().map_err(|_| damaged("uuid"))?,
+        kind: row.get(2)?,
+        email: Email::parse(&email).ok_or_else(|| damaged("email"))?,
+        name: row.get(4)?,
+        verified: row.get::<i64>(5)? != 0,
+        disabled_at: row.get::<Option<i64>>(6)?.map(Timestamp),
+        password_hash: PasswordHash(row.get(7)?),
+        blocked_at: row.get::<Option<i64>>(8)?.map(Timestamp),
+        blocked_until: row.get::<Option<i64>>(9)?.map(Timestamp),
+    })
+}

@@ -1,0 +1,97 @@
+//! The truth: SQLite or PostgreSQL behind one set of SQL texts, a file of functions per aggregate.
+//!
+//! A use case hands [`Store::write`] a closure over [`Tx`] and gets its result after COMMIT. A closure that
+//! returns `Err` leaves no trace; an outcome that must be kept (a counted failure) is an `Ok` value.
+
+pub(crate) mod accounts;
+pub(crate) mod audit;
+pub(crate) mod devices;
+pub(crate) mod factors;
+pub(crate) mod hits;
+pub(crate) mod keys;
+pub(crate) mod pairings;
+mod postgres;
+pub(crate) mod sessions;
+pub(crate) mod signals;
+mod sqlite;
+pub(crate) mod sweep;
+pub(crate) mod tickets;
+mod tx;
+
+use futures_util::future::BoxFuture;
+
+pub(crate) use tx::{Row, Tx, arg};
+
+use crate::config::StoreUrl;
+
+/// The store can't do what was asked of it.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Error {
+    /// Too many units wait for their turn: come back.
+    #[error("the store's queue is full")]
+    Full,
+    /// A row that must not be there twice.
+    #[error("already there")]
+    Duplicate,
+    /// Away, broken, or refusing: come back.
+    #[error("the store failed: {0}")]
+    Failed(String),
+}
+
+impl From<sqlx::Error> for Error {
+    fn from(error: sqlx::Error) -> Self {
+        match &error {
+            sqlx::Error::Database(e) if e.is_unique_violation() => Self::Duplicate,
+            _ => Self::Failed(error.to_string()),
+        }
+    }
+}
+
+/// A handle to the store; clones share it.
+#[derive(Clone)]
+pub(crate) enum Store {
+    Sqlite(sqlite::Sqlite),
+    Postgres(postgres::Postgres),
+}
+
+impl Store {
+    /// Opens the store, makes it when it is SQLite's and not there, and brings its tables up to date.
+    pub(crate) async fn open(url: &StoreUrl, connections: u32) -> Result<Self, Error> {
+        match url {
+            StoreUrl::Sqlite(path) => sqlite::Sqlite::open(path).await.map(Self::Sqlite),
+            StoreUrl::Postgres(url) => postgres::Postgres::open(url, connections).await.map(Self::Postgres),
+        }
+    }
+
+    /// Runs a unit of work and returns its value once it is committed.
+    pub(crate) async fn write<T, F>(&self, unit: F) -> Result<T, Error>
+    where
+        T: Send + 'static,
+        F: for<'t> FnOnce(&'t mut Tx) -> BoxFuture<'t, Result<T, Error>> + Send + 'static,
+    {
+        match self {
+            Self::Sqlite(sqlite) => sqlite.write(unit).await,
+            Self::Postgres(postgres) => postgres.run(unit).await,
+        }
+    }
+
+    /// Runs a unit that only reads.
+    pub(crate) async fn read<T, F>(&self, unit: F) -> Result<T, Error>
+    where
+        T: Send + 'static,
+        F: for<'t> FnOnce(&'t mut Tx) -> BoxFuture<'t, Result<T, Error>> + Send + 'static,
+    {
+        match self {
+            Self::Sqlite(sqlite) => sqlite.read(unit).await,
+            Self::Postgres(postgres) => postgres.run(unit).await,
+        }
+    }
+
+    /// Waits until what was accepted is committed, then closes.
+    pub(crate) async fn close(&self) {
+        match self {
+            Self::Sqlite(sqlite) => sqlite.close().await,
+            Self::Postgres(postgres) => postgres.close().await,
+        }
+    }
+}

@@ -1,0 +1,66 @@
+//! PostgreSQL: each unit of work in a transaction of its own, from a pool.
+
+use std::panic::AssertUnwindSafe;
+use std::time::Duration;
+
+use futures_util::FutureExt as _;
+use futures_util::future::BoxFuture;
+use sqlx::postgres::PgPoolOptions;
+use sqlx::{PgPool, Postgres as Db};
+
+use super::{Error, Tx};
+
+/// How long a unit waits for a connection before it is told to come back.
+const PATIENCE: Duration = Duration::from_secs(3);
+
+/// A pool of connections.
+#[derive(Clone)]
+pub(crate) struct Postgres {
+    pool: PgPool,
+}
+
+impl Postgres {
+    pub(super) async fn open(url: &str, connections: u32) -> Result<Self, Error> {
+        let pool = PgPoolOptions::new().max_connections(connections).acquire_timeout(PATIENCE).connect(url).await?;
+        // Takes an advisory lock: of many nodes that start at once one migrates, the others wait.
+        sqlx::migrate!("src/store/migrations/postgres")
+            .run(&pool)
+            .await
+            .map_err(|e| Error::Failed(format!("migrations: {e}")))?;
+        Ok(Self { pool })
+    }
+
+    pub(super) async fn run<T, F>(&self, unit: F) -> Result<T, Error>
+    where
+        T: Send + 'static,
+        F: for<'t> FnOnce(&'t mut Tx) -> BoxFuture<'t, Result<T, Error>> + Send + 'static,
+    {
+        // A task of its own: a client that goes away in the middle must not undo what was begun.
+        let pool = self.pool.clone();
+        let work = tokio::spawn(async move {
+            let mut tx = Tx::Postgres(pool.begin().await?);
+            let outcome = AssertUnwindSafe(async { unit(&mut tx).await }).catch_unwind().await;
+            finish(tx, outcome.unwrap_or_else(|_| Err(Error::Failed("a unit of work panicked".to_owned())))).await
+        });
+        work.await.unwrap_or_else(|e| Err(Error::Failed(e.to_string())))
+    }
+
+    pub(super) async fn close(&self) {
+        self.pool.close().await;
+    }
+}
+
+async fn finish<T>(tx: Tx, outcome: Result<T, Error>) -> Result<T, Error> {
+    let Tx::Postgres(tx): Tx = tx else { return outcome };
+    let tx: sqlx::Transaction<'static, Db> = tx;
+    match outcome {
+        Ok(value) => {
+            tx.commit().await?;
+            Ok(value)
+        }
+        Err(e) => {
+            tx.rollback().await?;
+            Err(e)
+        }
+    }
+}

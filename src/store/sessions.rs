@@ -1,0 +1,119 @@
+//! Sessions: what a login left behind, whether it still lives, and when its owner last proved to be there.
+
+use super::{Error, Row, Tx, arg};
+use crate::domain::ids::{AccountId, DeviceId, SessionId};
+use crate::domain::time::Timestamp;
+
+const INSERT: &str = "INSERT INTO sessions (uuid, account_id, device_id, client_id, amr, acr, auth_time, proved_at, created_at, expires_at) \
+     VALUES ($1, $2, $3, $4, $5, $6, $7, $7, $7, $8)";
+const LIVE: &str = "SELECT s.account_id, s.device_id, s.client_id, s.amr, s.acr, s.auth_time, s.proved_at, s.expires_at, \
+     d.approving_since, d.name, a.kind, a.email, a.uuid FROM sessions s \
+     JOIN accounts a ON a.id = s.account_id JOIN devices d ON d.id = s.device_id \
+     WHERE s.uuid = $1 AND s.revoked_at IS NULL AND s.expires_at > $2 AND a.disabled_at IS NULL AND d.revoked_at IS NULL";
+const PROVE: &str = "UPDATE sessions SET proved_at = $2 WHERE uuid = $1";
+const SLIDE: &str = "UPDATE sessions SET expires_at = $2 WHERE device_id = $1 AND revoked_at IS NULL AND expires_at < $2";
+const SHORTEN: &str = "UPDATE sessions SET expires_at = $2 WHERE device_id = $1 AND expires_at > $2";
+const REVOKE_DEVICE: &str = "UPDATE sessions SET revoked_at = $2 WHERE device_id = $1 AND revoked_at IS NULL";
+const REVOKE_OTHERS: &str = "UPDATE sessions SET revoked_at = $3 WHERE account_id = $1 AND uuid <> $2 AND revoked_at IS NULL \
+     AND NOT EXISTS (SELECT 1 FROM devices d WHERE d.id = sessions.device_id AND d.approving_since IS NOT NULL)";
+const REVOKE_ALL: &str = "UPDATE sessions SET revoked_at = $2 WHERE account_id = $1 AND revoked_at IS NULL";
+
+/// A session on its way into the store.
+pub(crate) struct New {
+    pub(crate) id: SessionId,
+    pub(crate) account: AccountId,
+    pub(crate) device: DeviceId,
+    pub(crate) client_id: String,
+    pub(crate) amr: String,
+    pub(crate) acr: &'static str,
+    pub(crate) expires_at: Timestamp,
+}
+
+/// A session whose account and device live too.
+#[derive(Clone, Debug)]
+pub(crate) struct Live {
+    pub(crate) id: SessionId,
+    pub(crate) account: AccountId,
+    pub(crate) account_uuid: uuid::Uuid,
+    pub(crate) kind: String,
+    pub(crate) email: String,
+    pub(crate) device: DeviceId,
+    pub(crate) device_name: String,
+    /// Whether its device may approve logins.
+    pub(crate) approving: bool,
+    pub(crate) client_id: String,
+    /// `amr`, joined by spaces.
+    pub(crate) amr: String,
+    pub(crate) acr: String,
+    pub(crate) auth_time: Timestamp,
+    /// When a password or factor was last proven in it.
+    pub(crate) proved_at: Timestamp,
+    pub(crate) expires_at: Timestamp,
+}
+
+pub(crate) async fn insert(tx: &mut Tx, new: New, now: Timestamp) -> Result<(), Error> {
+    let args = [
+        arg(new.id.to_string()),
+        arg(new.account.0),
+        arg(new.device.0),
+        arg(new.client_id),
+        arg(new.amr),
+        arg(new.acr),
+        arg(now),
+        arg(new.expires_at),
+    ];
+    tx.execute(INSERT, args).await.map(drop)
+}
+
+/// The session, unless it, its device or its account has ended.
+pub(crate) async fn live(tx: &mut Tx, id: SessionId, now: Timestamp) -> Result<Option<Live>, Error> {
+    tx.optional(LIVE, [arg(id.to_string()), arg(now)]).await?.map(|row| read(&row, id)).transpose()
+}
+
+/// Notes that the owner proved to be there just now.
+pub(crate) async fn prove(tx: &mut Tx, id: SessionId, now: Timestamp) -> Result<(), Error> {
+    tx.execute(PROVE, [arg(id.to_string()), arg(now)]).await.map(drop)
+}
+
+/// Lets a device's sessions live at least until `until`.
+pub(crate) async fn extend(tx: &mut Tx, device: DeviceId, until: Timestamp) -> Result<(), Error> {
+    tx.execute(SLIDE, [arg(device.0), arg(until)]).await.map(drop)
+}
+
+/// Lets a device's sessions live at most until `until`.
+pub(crate) async fn shorten(tx: &mut Tx, device: DeviceId, until: Timestamp) -> Result<(), Error> {
+    tx.execute(SHORTEN, [arg(device.0), arg(until)]).await.map(drop)
+}
+
+pub(crate) async fn revoke_device(tx: &mut Tx, device: DeviceId, now: Timestamp) -> Result<(), Error> {
+    tx.execute(REVOKE_DEVICE, [arg(device.0), arg(now)]).await.map(drop)
+}
+
+/// Ends the account's other sessions. Approving phones stay: they are its second factor, and are ended as such.
+pub(crate) async fn revoke_others(tx: &mut Tx, account: AccountId, keep: SessionId, now: Timestamp) -> Result<(), Error> {
+    tx.execute(REVOKE_OTHERS, [arg(account.0), arg(keep.to_string()), arg(now)]).await.map(drop)
+}
+
+pub(crate) async fn revoke_all(tx: &mut Tx, account: AccountId, now: Timestamp) -> Result<(), Error> {
+    tx.execute(REVOKE_ALL, [arg(account.0), arg(now)]).await.map(drop)
+}
+
+fn read(row: &Row, id: SessionId) -> Result<Live, Error> {
+    let damaged = |_| Error::Failed("sessions: a row with a damaged uuid".to_owned());
+    Ok(Live {
+        id,
+        account: AccountId(row.get(0)?),
+        device: DeviceId(row.get(1)?),
+        client_id: row.get(2)?,
+        amr: row.get(3)?,
+        acr: row.get(4)?,
+        auth_time: Timestamp(row.get(5)?),
+        proved_at: Timestamp(row.get(6)?),
+        expires_at: Timestamp(row.get(7)?),
+        approving: row.get::<Option<i64>>(8)?.is_some(),
+        device_name: row.get(9)?,
+        kind: row.get(10)?,
+        email: row.get(11)?,
+        account_uuid: row.get::<String>(12)?.parse().map_err(damaged)?,
+    })
+}

@@ -1,0 +1,150 @@
+//! SQLite: one writer that gathers waiting units into one durable transaction, and a few readers (WAL).
+
+use std::panic::AssertUnwindSafe;
+use std::path::Path;
+use std::time::Duration;
+
+use futures_util::FutureExt as _;
+use futures_util::future::BoxFuture;
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::{ConnectOptions as _, Connection as _, Sqlite as Db, SqliteConnection};
+use tokio::sync::{mpsc, oneshot};
+
+use super::{Error, Tx};
+
+/// Units that may wait for the writer; one more is told to come back.
+const QUEUE: usize = 1024;
+/// Units in one transaction: enough to share the sync, few enough to answer soon.
+const BATCH: usize = 64;
+/// Connections that read beside the writer.
+const READERS: u32 = 4;
+
+/// A unit's outcome, waiting for COMMIT: whether its changes stay, and whom to tell.
+struct Settled {
+    keep: bool,
+    tell: Box<dyn FnOnce(Result<(), Error>) + Send>,
+}
+
+type Unit = Box<dyn for<'t> FnOnce(&'t mut Tx) -> BoxFuture<'t, Settled> + Send>;
+
+/// Handles to the writer task and the readers.
+#[derive(Clone)]
+pub(crate) struct Sqlite {
+    units: mpsc::Sender<Unit>,
+    readers: sqlx::Pool<Db>,
+}
+
+impl Sqlite {
+    pub(super) async fn open(path: &Path) -> Result<Self, Error> {
+        if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+            std::fs::create_dir_all(folder).map_err(|e| Error::Failed(format!("{}: {e}", folder.display())))?;
+        }
+        let options = SqliteConnectOptions::new()
+            .filename(path)
+            .create_if_missing(true)
+            .journal_mode(SqliteJournalMode::Wal)
+            // FULL, since "acknowledged" has to survive a power failure.
+            .synchronous(SqliteSynchronous::Full)
+            .foreign_keys(true)
+            .busy_timeout(Duration::from_secs(5));
+        let mut writer = options.connect().await?;
+        sqlx::migrate!("src/store/migrations/sqlite")
+            .run(&mut writer)
+            .await
+            .map_err(|e| Error::Failed(format!("migrations: {e}")))?;
+        let readers = SqlitePoolOptions::new()
+            .max_connections(READERS)
+            .acquire_timeout(Duration::from_secs(5))
+            .connect_lazy_with(options.read_only(true).create_if_missing(false));
+        let (units, queue) = mpsc::channel(QUEUE);
+        tokio::spawn(writer_task(writer, queue));
+        Ok(Self { units, readers })
+    }
+
+    pub(super) async fn write<T, F>(&self, unit: F) -> Result<T, Error>
+    where
+        T: Send + 'static,
+        F: for<'t> FnOnce(&'t mut Tx) -> BoxFuture<'t, Result<T, Error>> + Send + 'static,
+    {
+        let (reply, answer) = oneshot::channel();
+        let unit: Unit = Box::new(move |tx| Box::pin(settle(unit, reply, tx)));
+        self.units.try_send(unit).map_err(|e| match e {
+            mpsc::error::TrySendError::Full(_) => Error::Full,
+            mpsc::error::TrySendError::Closed(_) => Error::Failed("closed".to_owned()),
+        })?;
+        answer.await.unwrap_or_else(|_| Err(Error::Failed("the writer stopped".to_owned())))
+    }
+
+    pub(super) async fn read<T, F>(&self, unit: F) -> Result<T, Error>
+    where
+        F: for<'t> FnOnce(&'t mut Tx) -> BoxFuture<'t, Result<T, Error>>,
+    {
+        let mut tx = Tx::SqliteReader(self.readers.acquire().await?);
+        unit(&mut tx).await
+    }
+
+    pub(super) async fn close(&self) {
+        // The writer takes units in order: when this one is answered, all before it are committed.
+        let _ = self.write(|_| Box::pin(async { Ok(()) })).await;
+        self.readers.close().await;
+    }
+}
+
+async fn settle<T, F>(unit: F, reply: oneshot::Sender<Result<T, Error>>, tx: &mut Tx) -> Settled
+where
+    T: Send + 'static,
+    F: for<'t> FnOnce(&'t mut Tx) -> BoxFuture<'t, Result<T, Error>> + Send + 'static,
+{
+    let outcome = AssertUnwindSafe(async { unit(tx).await }).catch_unwind().await;
+    let outcome = outcome.unwrap_or_else(|_| Err(Error::Failed("a unit of work panicked".to_owned())));
+    let keep = outcome.is_ok();
+    let tell = Box::new(move |committed: Result<(), Error>| {
+        // Nobody listens any more when the client went away; the work stands all the same.
+        let _ = reply.send(committed.and(outcome));
+    });
+    Settled { keep, tell }
+}
+
+async fn writer_task(writer: SqliteConnection, mut queue: mpsc::Receiver<Unit>) {
+    let mut tx = Tx::SqliteWriter(writer);
+    let mut batch = Vec::with_capacity(BATCH);
+    while queue.recv_many(&mut batch, BATCH).await > 0 {
+        let mut settled = Vec::with_capacity(batch.len());
+        let committed = run_batch(&mut tx, &mut batch, &mut settled).await;
+        batch.clear();
+        let failure = committed.err().map(|e| e.to_string());
+        for unit in settled {
+            (unit.tell)(failure.clone().map_or(Ok(()), |text| Err(Error::Failed(text))));
+        }
+    }
+    if let Tx::SqliteWriter(writer) = tx {
+        let _ = writer.close().await;
+    }
+}
+
+async fn run_batch(tx: &mut Tx, batch: &mut Vec<Unit>, settled: &mut Vec<Settled>) -> Result<(), Error> {
+    tx.execute("BEGIN IMMEDIATE", []).await?;
+    let outcome = run_units(tx, batch, settled).await;
+    let outcome = match outcome {
+        Ok(()) => tx.execute("COMMIT", []).await.map(|_| ()),
+        Err(e) => Err(e),
+    };
+    if outcome.is_err() {
+        // Fails when SQLite has rolled back by itself; either way nothing of the batch stays.
+        let _ = tx.execute("ROLLBACK", []).await;
+    }
+    outcome
+}
+
+async fn run_units(tx: &mut Tx, batch: &mut Vec<Unit>, settled: &mut Vec<Settled>) -> Result<(), Error> {
+    for unit in batch.drain(..) {
+        tx.execute("SAVEPOINT unit", []).await?;
+        let done = unit(tx).await;
+        if !done.keep {
+            tx.execute("ROLLBACK TO unit", []).await?;
+        }
+        settled.push(done);
+        tx.execute("RELEASE unit", []).await?;
+    }
+    Ok(())
+}

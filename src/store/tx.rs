@@ -1,0 +1,166 @@
+//! One open transaction on either database: SQL with typed arguments in, rows out.
+
+use sqlx::postgres::PgRow;
+use sqlx::sqlite::SqliteRow;
+use sqlx::pool::PoolConnection;
+use sqlx::{ColumnIndex, Decode, Postgres, Row as _, Sqlite, SqliteConnection, Type};
+
+use super::Error;
+
+/// A transaction that somebody else begins and ends. The SQL is one text for both databases.
+pub(crate) enum Tx {
+    /// The one connection that writes.
+    SqliteWriter(SqliteConnection),
+    /// One of those that only read.
+    SqliteReader(PoolConnection<Sqlite>),
+    Postgres(sqlx::Transaction<'static, Postgres>),
+}
+
+/// An argument of a statement.
+#[derive(Clone, Debug)]
+pub(crate) enum Arg {
+    Integer(Option<i64>),
+    Text(Option<String>),
+    Blob(Vec<u8>),
+}
+
+/// Turns what the aggregates hold into an argument.
+pub(crate) fn arg(value: impl Into<Arg>) -> Arg {
+    value.into()
+}
+
+/// A row of a result; columns by position, as the SQL beside names them.
+pub(crate) enum Row {
+    Sqlite(SqliteRow),
+    Postgres(PgRow),
+}
+
+/// Binds the arguments for one database and runs the query on its connection.
+macro_rules! bound {
+    ($sql:expr, $args:expr) => {
+        $args.into_iter().fold(sqlx::query($sql), |query, arg| match arg {
+            Arg::Integer(value) => query.bind(value),
+            Arg::Text(value) => query.bind(value),
+            Arg::Blob(value) => query.bind(value),
+        })
+    };
+}
+
+macro_rules! run {
+    ($tx:expr, $sql:expr, $args:expr, |$query:ident, $conn:ident, $row:ident| $body:expr) => {
+        match $tx {
+            Tx::SqliteWriter(conn) => {
+                let ($query, $conn, $row) = (bound!($sql, $args), conn, Row::Sqlite);
+                $body
+            }
+            Tx::SqliteReader(conn) => {
+                let ($query, $conn, $row) = (bound!($sql, $args), &mut **conn, Row::Sqlite);
+                $body
+            }
+            Tx::Postgres(conn) => {
+                let ($query, $conn, $row) = (bound!($sql, $args), &mut **conn, Row::Postgres);
+                $body
+            }
+        }
+    };
+}
+
+impl Tx {
+    /// Runs a statement and returns how many rows it changed.
+    pub(crate) async fn execute(&mut self, sql: &'static str, args: impl IntoIterator<Item = Arg>) -> Result<u64, Error> {
+        run!(self, sql, args, |query, conn, _row| Ok(query.execute(conn).await?.rows_affected()))
+    }
+
+    /// The first row, if there is one.
+    pub(crate) async fn optional(
+        &mut self,
+        sql: &'static str,
+        args: impl IntoIterator<Item = Arg>,
+    ) -> Result<Option<Row>, Error> {
+        run!(self, sql, args, |query, conn, row| Ok(query.fetch_optional(conn).await?.map(row)))
+    }
+
+    /// The one row there must be.
+    pub(crate) async fn one(&mut self, sql: &'static str, args: impl IntoIterator<Item = Arg>) -> Result<Row, Error> {
+        self.optional(sql, args).await?.ok_or_else(|| Error::Failed("a row is missing".to_owned()))
+    }
+
+    /// All rows.
+    pub(crate) async fn all(&mut self, sql: &'static str, args: impl IntoIterator<Item = Arg>) -> Result<Vec<Row>, Error> {
+        run!(self, sql, args, |query, conn, row| Ok(query.fetch_all(conn).await?.into_iter().map(row).collect()))
+    }
+}
+
+impl Row {
+    /// The value of a column.
+    pub(crate) fn get<'r, T>(&'r self, column: usize) -> Result<T, Error>
+    where
+        T: Decode<'r, Sqlite> + Type<Sqlite> + Decode<'r, Postgres> + Type<Postgres>,
+        usize: ColumnIndex<SqliteRow> + ColumnIndex<PgRow>,
+    {
+        match self {
+            Self::Sqlite(row) => Ok(row.try_get(column)?),
+            Self::Postgres(row) => Ok(row.try_get(column)?),
+        }
+    }
+}
+
+impl From<i64> for Arg {
+    fn from(value: i64) -> Self {
+        Self::Integer(Some(value))
+    }
+}
+
+impl From<u32> for Arg {
+    fn from(value: u32) -> Self {
+        Self::Integer(Some(value.into()))
+    }
+}
+
+impl From<bool> for Arg {
+    fn from(value: bool) -> Self {
+        Self::Integer(Some(value.into()))
+    }
+}
+
+impl From<Option<i64>> for Arg {
+    fn from(value: Option<i64>) -> Self {
+        Self::Integer(value)
+    }
+}
+
+impl From<&str> for Arg {
+    fn from(value: &str) -> Self {
+        Self::Text(Some(value.to_owned()))
+    }
+}
+
+impl From<String> for Arg {
+    fn from(value: String) -> Self {
+        Self::Text(Some(value))
+    }
+}
+
+impl From<Option<String>> for Arg {
+    fn from(value: Option<String>) -> Self {
+        Self::Text(value)
+    }
+}
+
+impl From<&[u8]> for Arg {
+    fn from(value: &[u8]) -> Self {
+        Self::Blob(value.to_vec())
+    }
+}
+
+impl From<crate::domain::time::Timestamp> for Arg {
+    fn from(value: crate::domain::time::Timestamp) -> Self {
+        Self::Integer(Some(value.0))
+    }
+}
+
+impl From<Option<crate::domain::time::Timestamp>> for Arg {
+    fn from(value: Option<crate::domain::time::Timestamp>) -> Self {
+        Self::Integer(value.map(|t| t.0))
+    }
+}

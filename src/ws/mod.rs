@@ -1,0 +1,34 @@
+//! The socket: handshake, one parked read/write loop, and all of its JSON.
+
+mod actions;
+mod frames;
+mod handshake;
+mod socket;
+mod wire;
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::routing::get;
+use tokio_util::task::TaskTracker;
+
+use crate::broker::Broker;
+use crate::net::Origins;
+
+/// What the socket's route needs.
+#[derive(Clone)]
+pub(crate) struct Front {
+    pub(crate) broker: Arc<Broker>,
+    pub(crate) origins: Arc<Origins>,
+    pub(crate) trusted_proxies: Arc<[ipnet::IpNet]>,
+    pub(crate) tracker: TaskTracker,
+}
+
+/// `GET /ws`.
+pub(crate) fn routes(front: Front) -> Router {
+    Router::new().route("/ws", get(handshake::upgrade)).with_state(front)
+}
+
+/// Where a socket's client is.
+type Source = IpAddr;

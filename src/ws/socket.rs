@@ -1,0 +1,257 @@
+//! One socket's task: notices from others first, then what the client sends, one at a time.
+
+use std::collections::VecDeque;
+use std::future::poll_fn;
+use std::ops::ControlFlow;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
+
+use super::frames::{Frames, Gone};
+use super::{Source, wire};
+use crate::broker::{Broker, BrowserSession, Mailbox, Notice, PhoneSession, Recheck, Seat, Verdict};
+
+/// How long a peer may take to answer a close frame.
+const CLOSE_PATIENCE: Duration = Duration::from_secs(5);
+/// Pings that may stay unanswered.
+const MAX_UNANSWERED: u8 = 2;
+
+/// The session was taken over by another socket: don't come back.
+const TAKEN_OVER: CloseCode = CloseCode::Library(4001);
+/// The phone's session or device has ended: sign in again.
+const SIGNED_OUT: CloseCode = CloseCode::Library(4003);
+
+/// A socket: parked frames, a mailbox, and what it has become.
+pub(super) struct Socket<S> {
+    pub(super) broker: Arc<Broker>,
+    pub(super) mailbox: Arc<Mailbox>,
+    pub(super) source: Source,
+    pub(super) browser: Option<Box<BrowserSession>>,
+    pub(super) phone: Option<Box<PhoneSession>>,
+    pub(super) hellos: Hellos,
+    frames: Frames<S>,
+    waiting: Option<Box<Waiting>>,
+    unanswered: u8,
+    has_spoken: bool,
+    _seat: Seat,
+}
+
+/// What came in and was not handled yet; held only while there is something.
+#[derive(Default)]
+struct Waiting {
+    notices: VecDeque<Notice>,
+    texts: VecDeque<String>,
+}
+
+/// How often `readyLogin` was said on this socket within the running minute.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Hellos {
+    /// Minutes of uptime.
+    pub(super) minute: u32,
+    pub(super) count: u32,
+}
+
+enum Event {
+    Notice(Notice),
+    Text(String),
+}
+
+/// Goes on, or ends the socket.
+pub(super) type Flow = ControlFlow<()>;
+
+impl<S: AsyncRead + AsyncWrite + Unpin + Send> Socket<S> {
+    pub(super) fn new(broker: Arc<Broker>, source: Source, seat: Seat, mailbox: Arc<Mailbox>, stream: S) -> Self {
+        let frames = Frames::new(stream, broker.auth.config.socket.max_message);
+        Self {
+            broker,
+            mailbox,
+            source,
+            browser: None,
+            phone: None,
+            hellos: Hellos::default(),
+            frames,
+            waiting: None,
+            unanswered: 0,
+            has_spoken: false,
+            _seat: seat,
+        }
+    }
+
+    /// Runs the socket until it is gone. `early` came together with the handshake.
+    pub(super) async fn run(mut self, early: impl AsRef<[u8]> + Send) {
+        let mut texts = Vec::new();
+        if self.frames.feed(early.as_ref(), &mut texts).is_err() {
+            return;
+        }
+        drop(early);
+        self.keep(texts);
+        while let Ok(event) = poll_fn(|cx| self.poll(cx)).await {
+            // Boxed, so that a waiting socket does not pay for what a message needs while it is handled.
+            if Box::pin(self.handle(event)).await.is_break() {
+                return;
+            }
+        }
+    }
+
+    pub(super) fn send(&mut self, text: String) -> Flow {
+        self.sent(|frames| frames.send(text))
+    }
+
+    /// Begins to close; the client has a while to agree.
+    pub(super) fn close(&mut self, code: CloseCode, reason: &'static str) -> Flow {
+        self.browser = None;
+        self.phone = None;
+        self.mailbox.set_due(Some(self.broker.auth.clock.uptime() + CLOSE_PATIENCE));
+        self.sent(|frames| frames.close(code, reason))
+    }
+
+    fn sent(&mut self, send: impl FnOnce(&mut Frames<S>) -> Result<(), Gone>) -> Flow {
+        match send(&mut self.frames) {
+            Ok(()) => Flow::Continue(()),
+            Err(Gone) => Flow::Break(()),
+        }
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<Event, Gone>> {
+        loop {
+            if let Poll::Ready(notices) = self.mailbox.poll(cx) {
+                self.waiting.get_or_insert_default().notices.extend(notices);
+            }
+            if let Some(event) = self.next_waiting() {
+                return Poll::Ready(Ok(event));
+            }
+            let mut texts = Vec::new();
+            std::task::ready!(self.frames.poll(cx, &mut texts))?;
+            self.unanswered = 0;
+            self.keep(texts);
+        }
+    }
+
+    /// Notices come before what the client sent: a late answer loses to a deadline.
+    fn next_waiting(&mut self) -> Option<Event> {
+        let waiting = self.waiting.as_mut()?;
+        let event = match waiting.notices.pop_front() {
+            Some(notice) => Some(Event::Notice(notice)),
+            None if self.frames.is_closing() => None,
+            None => waiting.texts.pop_front().map(Event::Text),
+        };
+        if event.is_none() {
+            self.waiting = None;
+        }
+        event
+    }
+
+    fn keep(&mut self, texts: Vec<String>) {
+        if !texts.is_empty() {
+            self.waiting.get_or_insert_default().texts.extend(texts);
+        }
+        if self.frames.is_closing() && (self.browser.is_some() || self.phone.is_some() || !self.has_spoken) {
+            // Whoever closes has gone; the peer has a while to finish the handshake.
+            self.has_spoken = true;
+            self.browser = None;
+            self.phone = None;
+            self.mailbox.set_due(Some(self.broker.auth.clock.uptime() + CLOSE_PATIENCE));
+        }
+    }
+
+    async fn handle(&mut self, event: Event) -> Flow {
+        match event {
+            Event::Notice(notice) => self.on_notice(notice).await,
+            Event::Text(text) => {
+                if !self.has_spoken {
+                    self.has_spoken = true;
+                    self.mailbox.set_due(None);
+                }
+                self.on_text(&text).await
+            }
+        }
+    }
+
+    async fn on_notice(&mut self, notice: Notice) -> Flow {
+        match notice {
+            Notice::Drain => self.close(CloseCode::Away, "come back"),
+            Notice::Overflow => self.close(CloseCode::Policy, "too slow"),
+            Notice::Due => self.on_due().await,
+            Notice::Ping if self.unanswered >= MAX_UNANSWERED => Flow::Break(()),
+            Notice::Ping if self.frames.is_closing() => Flow::Continue(()),
+            Notice::Ping => {
+                self.unanswered += 1;
+                self.sent(Frames::ping)
+            }
+            Notice::TakenOver => self.close(TAKEN_OVER, "taken over"),
+            Notice::Settled => self.settle().await,
+            Notice::Scan(question) => {
+                let (scan, reply) = *question;
+                let Some(browser) = &mut self.browser else { return Flow::Continue(()) };
+                let outcome = browser.scanned(&self.broker, scan).await;
+                let told = outcome.is_ok().then(|| wire::message_sent(Some(browser.time_left(&self.broker))));
+                // A phone that hung up meanwhile has asked all the same.
+                let _ = reply.send(outcome);
+                told.map_or(Flow::Continue(()), |frame| self.send(frame))
+            }
+            Notice::Ask(view) => {
+                let is_new = self.phone.as_mut().is_some_and(|phone| phone.shows(&view));
+                if is_new { self.show(&[view.as_ref().clone()]) } else { Flow::Continue(()) }
+            }
+            Notice::Resolved(over) => {
+                let was_shown = self.phone.as_mut().is_some_and(|phone| phone.hides(&over));
+                if was_shown { self.send(wire::resolved(&over)) } else { Flow::Continue(()) }
+            }
+            Notice::Recheck => self.recheck().await,
+        }
+    }
+
+    async fn on_due(&mut self) -> Flow {
+        if self.frames.is_closing() {
+            return Flow::Break(());
+        }
+        if self.browser.is_some() {
+            return self.settle().await;
+        }
+        if self.has_spoken { Flow::Continue(()) } else { self.close(CloseCode::Policy, "nothing was said") }
+    }
+
+    async fn settle(&mut self) -> Flow {
+        let Some(browser) = &mut self.browser else { return Flow::Continue(()) };
+        match browser.settle(&self.broker).await {
+            Ok(verdict) => self.tell(verdict),
+            Err(e) => {
+                tracing::warn!(error = %e, "a pairing can't be looked at; trying again");
+                Flow::Continue(())
+            }
+        }
+    }
+
+    /// Tells a browser how its pairing stands; the last word closes its socket.
+    pub(super) fn tell(&mut self, verdict: Verdict) -> Flow {
+        let last_word = match verdict {
+            Verdict::Wait => return Flow::Continue(()),
+            Verdict::Approved(ticket) => wire::answer(Some(&ticket)),
+            Verdict::Refused => wire::answer(None),
+            Verdict::Expired => wire::error(&crate::auth::Error::Expired),
+        };
+        self.send(last_word)?;
+        self.close(CloseCode::Normal, "done")
+    }
+
+    async fn recheck(&mut self) -> Flow {
+        let Some(phone) = &mut self.phone else { return Flow::Continue(()) };
+        match phone.recheck(&self.broker).await {
+            Ok(Recheck::Ended) => self.close(SIGNED_OUT, "signed out"),
+            Ok(Recheck::Show(asks)) => self.show(&asks),
+            Err(e) => {
+                // Closed rather than trusted: the phone comes back and is looked at again.
+                tracing::warn!(error = %e, "a session can't be looked at");
+                self.close(CloseCode::Again, "come back")
+            }
+        }
+    }
+
+    pub(super) fn show(&mut self, asks: &[crate::auth::AskView]) -> Flow {
+        let now = self.broker.auth.clock.now();
+        asks.iter().try_for_each(|ask| self.send(wire::ask(ask, now)))
+    }
+}

@@ -1,0 +1,203 @@
+// The page of an approving phone: signed in once, then it waits for logins and answers them.
+
+import { byId, copyFrom, el, focusOn, showError, showOnly } from './dom.js';
+import { hush, say, startLanguages, t } from './i18n.js';
+import { AskCards } from './phone_asks.js';
+import { enrol, signInForm, withFreshPassword } from './phone_signin.js';
+import { PhoneSocket, currentDevice, decodeClaims, revokeDevice, settings } from './readylogin.js';
+
+const STORED = 'readylogin.phone';
+const MINUTE = 60_000;
+
+let phone = null; // {token, kind, email, deviceName}: what this phone is, once signed in.
+let socket = null;
+let scanned = null; // {uuid, proof}: a code scanned and not yet shown.
+
+const asks = new AskCards({
+  account: () => phone.email,
+  respond: (uuid, yes, options) => socket.respond(uuid, yes, options),
+});
+const signIn = signInForm(signedIn);
+const fail = (error) => showError(byId('error'), error);
+
+function inform(key) {
+  const notice = byId('notice');
+  notice.hidden = !key;
+  if (key) say(notice, key);
+  else hush(notice);
+}
+
+function load() {
+  try {
+    return JSON.parse(localStorage.getItem(STORED));
+  } catch {
+    return null;
+  }
+}
+
+function save() {
+  try {
+    localStorage.setItem(STORED, JSON.stringify(phone));
+  } catch {
+    // Without storage the phone approves until the page is closed.
+  }
+}
+
+function setStatus(state, key = `phone.state.${state}`) {
+  byId('status').dataset.state = state;
+  say(byId('status'), key);
+}
+
+function signedIn(who, codes) {
+  phone = who;
+  save();
+  fail(null);
+  inform(null);
+  if (codes?.length) showCodes(codes);
+  connect();
+  focusOn(byId(codes?.length ? 'codes-title' : 'asks-title'));
+}
+
+/** Back to the sign-in form, with a sentence that says why. */
+function signOut(reason) {
+  socket?.close();
+  socket = null;
+  phone = null;
+  localStorage.removeItem(STORED);
+  asks.clear();
+  hideCodes();
+  byId('approver').hidden = true;
+  setStatus('signed-out');
+  signIn.open(Boolean(scanned));
+  inform(reason);
+}
+
+function connect() {
+  say(byId('account'), 'phone.account', { email: phone.email, device: phone.deviceName });
+  byId('approver').hidden = false;
+  socket?.close();
+  const line = new PhoneSocket({ token: phone.token });
+  socket = line;
+  // A socket that was replaced or closed has nothing more to say.
+  const on = (type, handle) => line.addEventListener(type, (event) => line === socket && handle(event));
+  on('change', stateChanged);
+  on('token', ({ token }) => {
+    phone.token = token;
+    save();
+  });
+  on('ask', ({ ask }) => asks.add(ask));
+  on('resolved', ({ uuid, reason, response }) => asks.resolve(uuid, reason, response));
+  line.start();
+}
+
+function stateChanged() {
+  const { state } = socket;
+  if (state === 'signed-out') return signOut('phone.revoked');
+  if (state === 'idle') return;
+  const offline = state === 'reconnecting' && navigator.onLine === false;
+  setStatus(state, `phone.state.${offline ? 'offline' : state}`);
+  showOnly({ untrusted: state === 'not-approving', queue: state !== 'not-approving' });
+  if (state === 'ready') showScanned();
+}
+
+/** The hash is read once and taken out of the address bar, where others could see or share it. */
+function readHash() {
+  const values = new URLSearchParams(location.hash.slice(1));
+  if (!values.has('u')) return;
+  scanned = { uuid: values.get('u'), proof: values.get('p') ?? undefined };
+  history.replaceState(null, '', location.pathname + location.search);
+  if (socket?.state === 'ready') showScanned();
+}
+
+async function showScanned() {
+  if (!scanned) return;
+  const { uuid, proof } = scanned;
+  scanned = null;
+  fail(null);
+  inform('phone.fetching');
+  try {
+    await socket.ask(uuid, phone.kind, phone.email, { proof });
+    asks.reveal(uuid);
+  } catch (error) {
+    if (error.code !== 'cancelled') fail(error.code === 'expired' ? { code: 'expired.code' } : error);
+  } finally {
+    inform(null);
+  }
+}
+
+function showCodes(codes) {
+  const text = `${t('phone.codes.file', { email: phone.email })}\n\n${codes.join('\n')}\n`;
+  byId('backup-codes').replaceChildren(...codes.map((code) => el('li', {}, el('code', { textContent: code }))));
+  byId('codes-download').href = URL.createObjectURL(new Blob([text], { type: 'text/plain' }));
+  byId('codes-download').download = 'readylogin-backup-codes.txt';
+  byId('codes-copy').onclick = () => copyFrom(byId('codes-copy'), codes.join('\n'), 'phone.codes.copy');
+  byId('codes').hidden = false;
+}
+
+/** Shown once: afterwards they are nowhere on this page. */
+function hideCodes() {
+  const { href } = byId('codes-download');
+  if (href) URL.revokeObjectURL(href);
+  byId('codes-download').removeAttribute('href');
+  byId('codes-copy').onclick = null;
+  byId('backup-codes').replaceChildren();
+  byId('codes').hidden = true;
+}
+
+function codesKept() {
+  hideCodes();
+  focusOn(byId('asks-title'));
+}
+
+/** Over HTTP a token counts until it expires; the socket gives a fresh one. */
+async function usableToken() {
+  const left = (decodeClaims(phone.token)?.exp ?? 0) * 1000 - Date.now();
+  return left > MINUTE ? phone.token : socket.freshToken();
+}
+
+async function retrust() {
+  fail(null);
+  try {
+    const trusted = await enrol(await usableToken());
+    signedIn({ ...phone, token: trusted.token }, trusted.backup_codes);
+  } catch (error) {
+    if (error.code === 'not_authenticated' || error.code === 'unknown_device') signOut('phone.revoked');
+    else if (error.code !== 'cancelled') fail(error);
+  }
+}
+
+async function forget() {
+  fail(null);
+  try {
+    await revoke(await usableToken());
+    signOut('phone.forgotten');
+  } catch (error) {
+    if (error.code === 'cancelled') connect();
+    else signOut('phone.forgotten.here');
+  }
+}
+
+async function revoke(token) {
+  const { id } = await currentDevice({ token });
+  await withFreshPassword((password) => {
+    // Its own revocation would otherwise come back over the socket as news.
+    socket?.close();
+    return revokeDevice({ token, deviceId: id, password });
+  });
+}
+
+async function start() {
+  startLanguages();
+  byId('codes-kept').addEventListener('click', codesKept);
+  byId('retrust').addEventListener('click', retrust);
+  byId('forget').addEventListener('click', forget);
+  addEventListener('hashchange', readHash);
+  addEventListener('offline', () => socket && stateChanged());
+  phone = load();
+  readHash();
+  if (phone?.token) connect();
+  else signOut(null);
+  signIn.kinds(await settings());
+}
+
+start();
