@@ -79,7 +79,7 @@ pub fn run() -> ExitCode {
     };
     match block_on(cli) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => failure::report(&error),
+        Err(error) => failure::report(error),
     }
 }
 
@@ -131,11 +131,16 @@ fn settings(file: Option<&Path>) -> anyhow::Result<Config> {
     Ok(Config::load(file, environment)?)
 }
 
+/// Begins the log on standard error.
+fn init_log(config: &Config) -> anyhow::Result<()> {
+    Ok(app::init_log(&config.log).map_err(|error| failure::Usage(format!("{error:#}")))?)
+}
+
 /// The store and the keys, for a command that works beside a running server.
 async fn open(mut config: Config) -> anyhow::Result<Auth> {
     // A command's own output is its result; the log is for what goes wrong.
     "warn".clone_into(&mut config.log.level);
-    app::init_log(&config.log);
+    init_log(&config)?;
     app::open_auth(Arc::new(config), Clock::system()).await
 }
 
@@ -160,7 +165,11 @@ mod tests {
 
     #[test]
     fn the_settings_file_may_stand_anywhere() {
-        for line in ["readylogin --config a.toml serve", "readylogin account list --config a.toml", "readylogin --config a.toml"] {
+        for line in [
+            "readylogin --config a.toml serve",
+            "readylogin account list --config a.toml",
+            "readylogin --config a.toml",
+        ] {
             assert_eq!(parse(line).unwrap().config.as_deref(), Some(Path::new("a.toml")), "{line}");
         }
     }

@@ -90,7 +90,8 @@ impl Command {
     pub(super) fn checked(self) -> anyhow::Result<Self> {
         let is_mute = !std::io::stdin().is_terminal();
         if matches!(&self, Self::Remove(remove) if !remove.yes && is_mute) {
-            let text = "removing can't be undone, and there is no terminal to ask on: give --yes if you mean it";
+            let text =
+                "removing can't be undone, and there is no terminal to ask on: give --yes if you mean it";
             return Err(Usage(text.to_owned()).into());
         }
         Ok(self)
@@ -102,8 +103,12 @@ impl Command {
             Self::List { json } => list(auth, json).await,
             Self::Disable(which) => change(auth, &which, Change::Disable, "is stopped").await,
             Self::Enable(which) => change(auth, &which, Change::Enable, "may log in again").await,
-            Self::Unlock(which) => change(auth, &which, Change::Unlock, "has no block and no failures any more").await,
-            Self::ResetFactors(which) => change(auth, &which, Change::ResetFactors, "has no second factor any more").await,
+            Self::Unlock(which) => {
+                change(auth, &which, Change::Unlock, "has no block and no failures any more").await
+            }
+            Self::ResetFactors(which) => {
+                change(auth, &which, Change::ResetFactors, "has no second factor any more").await
+            }
             Self::Password(set) => set.run(auth).await,
             Self::Remove(remove) => remove.run(auth).await,
         }
@@ -123,9 +128,15 @@ impl Which {
         if auth.config.kind(&self.kind).is_none() {
             let kinds = auth.config.accounts.kinds.iter().map(|kind| format!("{} ({})", kind.id, kind.name));
             let kinds = kinds.collect::<Vec<_>>().join(", ");
-            return Err(Usage(format!("--kind {}: there is no such kind; there are {kinds}", shown(&self.kind))).into());
+            return Err(Usage(format!(
+                "--kind {}: there is no such kind; there are {kinds}",
+                shown(&self.kind)
+            ))
+            .into());
         }
-        let wrong = || Usage(format!("--email {}: this is no mail address such as name@example.org", shown(&self.email)));
+        let wrong = || {
+            Usage(format!("--email {}: this is no mail address such as name@example.org", shown(&self.email)))
+        };
         Ok(Email::parse(&self.email).ok_or_else(wrong)?)
     }
 }
@@ -149,7 +160,11 @@ impl SetPassword {
     async fn run(self, auth: &Auth) -> anyhow::Result<()> {
         let account = self.which.find(auth).await?;
         auth.set_password(&account, self.password.read()?).await.map_err(words)?;
-        output::line(&format!("{} {} has a new password; its sessions ended", account.kind, account.email.as_given()))
+        output::line(&format!(
+            "{} {} has a new password; its sessions ended",
+            account.kind,
+            account.email.as_given()
+        ))
     }
 }
 
@@ -177,7 +192,11 @@ fn phone_number(text: &str) -> Result<String, Usage> {
     let digits = kept.strip_prefix('+').unwrap_or(&kept);
     // E.164 §6.1: at most fifteen digits.
     let is_number = (3..=15).contains(&digits.len()) && digits.bytes().all(|b| b.is_ascii_digit());
-    if is_number { Ok(kept) } else { Err(Usage("--phone-number: give up to 15 digits, as in +41791234567".to_owned())) }
+    if is_number {
+        Ok(kept)
+    } else {
+        Err(Usage("--phone-number: give up to 15 digits, as in +41791234567".to_owned()))
+    }
 }
 
 async fn change(auth: &Auth, which: &Which, change: Change, done: &str) -> anyhow::Result<()> {
@@ -189,11 +208,19 @@ async fn change(auth: &Auth, which: &Which, change: Change, done: &str) -> anyho
 async fn list(auth: &Auth, as_json: bool) -> anyhow::Result<()> {
     let accounts = auth.list_accounts().await.map_err(words)?;
     if as_json {
-        return output::json(&accounts.iter().map(|(account, methods)| as_value(auth, account, methods)).collect());
+        return output::json(
+            &accounts.iter().map(|(account, methods)| as_value(auth, account, methods)).collect(),
+        );
     }
     let row = |(account, methods): &(Account, Vec<Method>)| {
         let methods = methods.iter().map(|method| method.as_str()).collect::<Vec<_>>().join(" ");
-        [account.kind.clone(), account.email.as_given().to_owned(), account.name.clone(), methods, state(auth, account)]
+        [
+            account.kind.clone(),
+            account.email.as_given().to_owned(),
+            account.name.clone(),
+            methods,
+            state(auth, account),
+        ]
     };
     let rows = accounts.iter().map(row).collect::<Vec<_>>();
     let empty = "there are no accounts: `readylogin account add --help` says how to make one";

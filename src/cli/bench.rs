@@ -16,7 +16,6 @@ use super::login::{Browser, Owner, Phone};
 use super::output;
 use super::serve::Signals;
 use super::temporary::{Temporary, readable_password};
-use crate::app;
 use crate::clock::Clock;
 use child::Child;
 use crowd::Crowd;
@@ -79,7 +78,7 @@ async fn measure(args: &Args) -> anyhow::Result<Report> {
     temporary.set("limits.factor", "0");
     temporary.set("socket.ping_every", "1h");
     temporary.set("pairing.ttl", "1h");
-    app::init_log(&temporary.config()?.log);
+    super::init_log(&temporary.config()?)?;
     let owner = Owner { kind: "p", email: "maria@example.org", password: readable_password() };
     temporary.add(std::slice::from_ref(&owner)).await?;
     let child = Child::start(&temporary).await?;
@@ -98,7 +97,12 @@ async fn measure(args: &Args) -> anyhow::Result<Report> {
 }
 
 /// Logs in again and again while the crowd waits; returns the ways of the approvals, shortest first.
-async fn time_logins(address: SocketAddr, owner: &Owner, logins: u32, clock: &Clock) -> anyhow::Result<Vec<Duration>> {
+async fn time_logins(
+    address: SocketAddr,
+    owner: &Owner,
+    logins: u32,
+    clock: &Clock,
+) -> anyhow::Result<Vec<Duration>> {
     let client = Client::silent(address);
     let mut phone = Phone::bind(&client, owner).await.context("the phone")?;
     let mut approvals = Vec::new();

@@ -60,7 +60,8 @@ impl Client {
         let what = format!("{method} {path}");
         let said = body.as_ref().map_or_else(|| what.clone(), |body| format!("{what} {body}"));
         (self.listener)(Direction::Said, &said)?;
-        let mut request = Request::builder().method(method).uri(path).header("host", self.address.to_string());
+        let mut request =
+            Request::builder().method(method).uri(path).header("host", self.address.to_string());
         if let Some(token) = token {
             request = request.header("authorization", format!("Bearer {token}"));
         }
@@ -69,7 +70,8 @@ impl Client {
         }
         let request = request.body(Full::new(Bytes::from(body.unwrap_or_default())))?;
         let answer = tokio::time::timeout(PATIENCE, self.exchange(request)).await;
-        let (status, text) = answer.with_context(|| format!("{what}: no answer in time"))?.context(what.clone())?;
+        let (status, text) =
+            answer.with_context(|| format!("{what}: no answer in time"))?.context(what.clone())?;
         (self.listener)(Direction::Heard, format!("{} {text}", status.as_u16()).trim_end())?;
         if !status.is_success() {
             bail!("{what} was answered {status} {text}");
@@ -92,7 +94,8 @@ impl Client {
     pub(super) async fn socket(&self) -> anyhow::Result<Socket<'_>> {
         let url = format!("ws://{}/ws", self.address);
         let opening = tokio::time::timeout(PATIENCE, tokio_tungstenite::connect_async(url)).await;
-        let (stream, _) = opening.context("the socket: no answer in time")?.context("the socket was refused")?;
+        let (stream, _) =
+            opening.context("the socket: no answer in time")?.context("the socket was refused")?;
         Ok(Socket { stream, listener: &self.listener })
     }
 }
@@ -115,7 +118,9 @@ impl Socket<'_> {
     /// # Errors
     /// Another frame, none in time, or the end of the socket.
     pub(super) async fn expect(&mut self, key: &str, text: &str) -> anyhow::Result<Value> {
-        let Message::Text(frame) = self.next().await? else { bail!("the socket closed instead of saying {text:?}") };
+        let Message::Text(frame) = self.next().await? else {
+            bail!("the socket closed instead of saying {text:?}")
+        };
         (self.listener)(Direction::Heard, &frame)?;
         let value: Value = serde_json::from_str(&frame).context("a frame without JSON")?;
         if value[key] != text {
@@ -127,7 +132,9 @@ impl Socket<'_> {
     /// Waits until the server closes the socket.
     pub(super) async fn closed(mut self) -> anyhow::Result<()> {
         let last = self.next().await?;
-        let Message::Close(Some(frame)) = last else { bail!("the socket said {last} instead of closing with a code") };
+        let Message::Close(Some(frame)) = last else {
+            bail!("the socket said {last} instead of closing with a code")
+        };
         (self.listener)(Direction::Heard, &format!("close {}", frame.code))
     }
 

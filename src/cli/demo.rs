@@ -14,7 +14,7 @@ use super::login::{Browser, Owner, Phone};
 use super::output;
 use super::serve::Signals;
 use super::temporary::{Temporary, readable_password};
-use crate::app::{self, Server};
+use crate::app::Server;
 use crate::clock::Clock;
 
 /// Watch one login, frame by frame, on a server of its own
@@ -40,7 +40,7 @@ pub(super) async fn run(args: Args) -> anyhow::Result<()> {
         temporary.listen(address);
     }
     let config = temporary.config()?;
-    app::init_log(&config.log);
+    super::init_log(&config)?;
     let owners = [("p", "maria@example.org"), ("d", "doctor@example.org")];
     let owners = owners.map(|(kind, email)| Owner { kind, email, password: readable_password() });
     temporary.add(&owners).await?;
@@ -98,9 +98,10 @@ async fn script(address: SocketAddr, owner: &Owner, once: bool) -> anyhow::Resul
 
 fn invite(url: &str, owners: &[Owner; 2]) -> anyhow::Result<()> {
     let kinds = ["patient", "doctor"];
-    let accounts = kinds.iter().zip(owners).map(|(kind, owner)| {
-        format!("  {kind:8} {:20} password {}", owner.email, owner.password.expose())
-    });
+    let accounts = kinds
+        .iter()
+        .zip(owners)
+        .map(|(kind, owner)| format!("  {kind:8} {:20} password {}", owner.email, owner.password.expose()));
     let accounts = accounts.collect::<Vec<_>>().join("\n");
     output::line(&format!(
         "\nYour turn. The scripted phone is unbound; the server stays up until Ctrl-C.\n\n  \

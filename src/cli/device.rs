@@ -51,7 +51,11 @@ async fn list(auth: &Auth, which: &Which, as_json: bool) -> anyhow::Result<()> {
         [device.id.to_string(), facts.name.clone(), system, facts.ip.clone(), since, approves]
     };
     let rows = devices.iter().map(row).collect::<Vec<_>>();
-    output::table(["id", "name", "system", "address", "since", ""], &rows, "no device is logged in to this account")
+    output::table(
+        ["id", "name", "system", "address", "since", ""],
+        &rows,
+        "no device is logged in to this account",
+    )
 }
 
 fn as_value(device: &Device) -> serde_json::Value {
@@ -65,7 +69,9 @@ fn as_value(device: &Device) -> serde_json::Value {
 
 async fn revoke(auth: &Auth, device: DeviceId) -> anyhow::Result<()> {
     let unknown = |error| match error == auth::Error::NotFound {
-        true => anyhow!("there is no device {device}, or it is revoked already: see `readylogin device list --help`"),
+        true => anyhow!(
+            "there is no device {device}, or it is revoked already: see `readylogin device list --help`"
+        ),
         false => words(error),
     };
     let owner = auth.device_owner(device).await.map_err(unknown)?;

@@ -20,26 +20,27 @@ pub(super) struct Usage(pub(super) String);
 pub(super) struct ReaderGone;
 
 /// Tells what went wrong.
-pub(super) fn report(error: &anyhow::Error) -> ExitCode {
+pub(super) fn report(error: anyhow::Error) -> ExitCode {
     if error.is::<ReaderGone>() {
         return ExitCode::SUCCESS;
     }
+    let error = error.downcast::<auth::Error>().map_or_else(|other| other, words);
     eprintln!("readylogin: {error:#}");
-    let is_usage = error.chain().any(|cause| cause.is::<Usage>() || cause.is::<config::Error>());
+    let is_usage = error.is::<Usage>() || error.is::<config::Error>();
     if is_usage { WRONG_USAGE.into() } else { ExitCode::FAILURE }
 }
 
 /// A refusal of the use cases in words for an operator.
 pub(super) fn words(error: auth::Error) -> anyhow::Error {
     use auth::Error;
-    let text = match &error {
+    let text = match error {
         Error::NotFound => "there is no such account: `readylogin account list` shows them",
         Error::RegistrationRefused => {
             "this address has an account of this kind already: choose another address, or remove that account first"
         }
-        Error::Weak(weak) => return weak_password(*weak),
+        Error::Weak(weak) => return weak_password(weak),
         Error::Busy(_) => "the store is busy or away, and the log above says why: try again",
-        Error::Internal(text) => text,
+        Error::Internal(text) => return anyhow::Error::msg(text),
         // What clients of a running server are refused for; no command asks for any of it.
         Error::BadCredentials
         | Error::Disabled
@@ -60,15 +61,21 @@ pub(super) fn words(error: auth::Error) -> anyhow::Error {
         | Error::NotAnEmailMethod
         | Error::RegistrationClosed => error.code(),
     };
-    anyhow::anyhow!("{text}")
+    anyhow::Error::msg(text)
 }
 
 fn weak_password(weak: WeakPassword) -> anyhow::Error {
     match weak {
-        WeakPassword::TooShort => anyhow::anyhow!("the password is too short: give at least {PASSWORD_MIN_CHARS} characters"),
-        WeakPassword::TooLong => anyhow::anyhow!("the password is too long: give at most {PASSWORD_MAX_CHARS} characters"),
+        WeakPassword::TooShort => {
+            anyhow::anyhow!("the password is too short: give at least {PASSWORD_MIN_CHARS} characters")
+        }
+        WeakPassword::TooLong => {
+            anyhow::anyhow!("the password is too long: give at most {PASSWORD_MAX_CHARS} characters")
+        }
         WeakPassword::Guessable => {
-            anyhow::anyhow!("the password is easy to guess: it is among the commonest, or holds the address; choose another")
+            anyhow::anyhow!(
+                "the password is easy to guess: it is among the commonest, or holds the address; choose another"
+            )
         }
     }
 }
@@ -77,15 +84,15 @@ fn weak_password(weak: WeakPassword) -> anyhow::Error {
 mod tests {
     use super::*;
 
-    fn code(error: &anyhow::Error) -> String {
+    fn code(error: anyhow::Error) -> String {
         format!("{:?}", report(error))
     }
 
     #[test]
     fn wrong_usage_ends_with_2_also_under_a_context_and_a_gone_reader_with_0() {
         let usage = anyhow::Error::new(Usage("no".to_owned())).context("outer");
-        assert_eq!(code(&usage), format!("{:?}", ExitCode::from(2)));
-        assert_eq!(code(&anyhow::anyhow!("broken")), format!("{:?}", ExitCode::FAILURE));
-        assert_eq!(code(&ReaderGone.into()), format!("{:?}", ExitCode::SUCCESS));
+        assert_eq!(code(usage), format!("{:?}", ExitCode::from(2)));
+        assert_eq!(code(anyhow::anyhow!("broken")), format!("{:?}", ExitCode::FAILURE));
+        assert_eq!(code(ReaderGone.into()), format!("{:?}", ExitCode::SUCCESS));
     }
 }

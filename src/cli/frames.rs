@@ -8,7 +8,8 @@ pub(super) fn redacted(json: &str, shorten: &[&str]) -> String {
     let mut key = "";
     while let Some(start) = rest.find('"') {
         let end = start + 1 + string_len(&rest[start + 1..]);
-        let (before, text, after) = (&rest[..start], &rest[start + 1..end], rest.get(end + 1..).unwrap_or(""));
+        let (before, text, after) =
+            (&rest[..start], &rest[start + 1..end], rest.get(end + 1..).unwrap_or(""));
         shown.push_str(before);
         if after.trim_start().starts_with(':') {
             key = text;
@@ -21,15 +22,16 @@ pub(super) fn redacted(json: &str, shorten: &[&str]) -> String {
     shown + rest
 }
 
-/// How much of a shortened text is shown: enough to tell two apart.
-const SHORT: usize = 12;
+/// How much of each end of a shortened text is shown: enough to tell two tokens apart, whose beginnings are alike.
+const SHORT: usize = 6;
 
 fn value(key: &str, text: &str, shorten: &[&str]) -> String {
     if matches!(key, "password" | "new_password") {
         return "•••".to_owned();
     }
-    if shorten.contains(&key) && text.chars().count() > SHORT {
-        return text.chars().take(SHORT).chain(['…']).collect();
+    let chars = text.chars().count();
+    if shorten.contains(&key) && chars > 4 * SHORT {
+        return text.chars().take(SHORT).chain(['…']).chain(text.chars().skip(chars - SHORT)).collect();
     }
     text.to_owned()
 }
@@ -67,8 +69,9 @@ mod tests {
     #[test]
     fn only_the_named_texts_are_cut() {
         let frame = r#"{"a":["password"],"token":"0123456789abcdef","code":"0123456789abcdef","x":{"token":"short"}}"#;
-        let shown = r#"{"a":["password"],"token":"0123456789ab…","code":"0123456789abcdef","x":{"token":"short"}}"#;
-        assert_eq!(redacted(frame, &["token"]), shown);
+        let shown =
+            r#"{"a":["password"],"token":"0123456789ab…","code":"0123456789abcdef","x":{"token":"short"}}"#;
+        assert_eq!(redacted(&frame, &["token"]), shown);
     }
 
     #[test]

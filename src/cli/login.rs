@@ -41,7 +41,8 @@ impl<'a> Phone<'a> {
         let token = text(&answer, "token")?;
 
         let devices = client.call(Method::GET, "/dashboard/devices", Some(&token), None).await?;
-        let device = devices["devices"].as_array().and_then(|all| all.iter().find(|device| device["current"] == true));
+        let device =
+            devices["devices"].as_array().and_then(|all| all.iter().find(|device| device["current"] == true));
         let device = text(device.context("no device is the current one")?, "id")?;
 
         let bind = object(&[("method_2fa", "MOBILE".into()), ("trusted_device_id", device.into())]);

@@ -27,7 +27,11 @@ pub(super) fn json(value: &Value) -> anyhow::Result<()> {
 }
 
 /// Writes rows under headings, in columns as wide as their widest cell; `empty` when there are none.
-pub(super) fn table<const N: usize>(headings: [&str; N], rows: &[[String; N]], empty: &str) -> anyhow::Result<()> {
+pub(super) fn table<const N: usize>(
+    headings: [&str; N],
+    rows: &[[String; N]],
+    empty: &str,
+) -> anyhow::Result<()> {
     if rows.is_empty() {
         return line(empty);
     }
@@ -58,8 +62,14 @@ mod tests {
 
     #[test]
     fn columns_are_as_wide_as_their_widest_cell() {
-        let rows = [["p".to_owned(), "zoë@b.c".to_owned(), String::new()], ["doctor".into(), "x".into(), "y".into()]];
-        assert_eq!(columns(["kind", "email", ""], &rows), "kind    email\np       zoë@b.c\ndoctor  x        y");
+        let rows = [
+            ["p".to_owned(), "zoë@b.c".to_owned(), String::new()],
+            ["doctor".into(), "x".into(), "y".into()],
+        ];
+        assert_eq!(
+            columns(["kind", "email", ""], &rows),
+            "kind    email\np       zoë@b.c\ndoctor  x        y"
+        );
     }
 
     #[test]

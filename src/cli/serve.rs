@@ -5,15 +5,18 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use super::output;
-use crate::app::{self, Server};
+use crate::app::Server;
 use crate::clock::Clock;
 use crate::config::Config;
 
 /// Serves until a signal says stop.
 pub(super) async fn run(config: Config) -> anyhow::Result<()> {
-    app::init_log(&config.log);
+    super::init_log(&config)?;
     for setting in &config.without_effect {
-        tracing::warn!(setting, "this setting has no effect in this release: remove it, or wait for a later one");
+        tracing::warn!(
+            setting,
+            "this setting has no effect in this release: remove it, or wait for a later one"
+        );
     }
     // Before the first line: who reads it may send a signal at once.
     let mut signals = Signals::new()?;

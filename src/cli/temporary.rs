@@ -10,6 +10,7 @@ use anyhow::Context as _;
 use super::failure::words;
 use super::login::Owner;
 use crate::app;
+use crate::auth::Auth;
 use crate::auth::operator::OPERATOR;
 use crate::auth::register::NewAccount;
 use crate::clock::Clock;
@@ -33,7 +34,9 @@ impl Temporary {
     pub(super) fn new() -> anyhow::Result<Self> {
         let folder = std::env::temp_dir().join(format!("readylogin-{}", random::alphanumeric(12)));
         let made = std::fs::DirBuilder::new().mode(0o700).create(&folder);
-        made.with_context(|| format!("{} can't be made: point TMPDIR to a folder that is yours", folder.display()))?;
+        made.with_context(|| {
+            format!("{} can't be made: point TMPDIR to a folder that is yours", folder.display())
+        })?;
         let mut temporary = Self { folder, settings: Vec::new() };
         let folder = temporary.folder.display().to_string();
         temporary.set("store.url", &format!("sqlite://{folder}/demo.db"));
@@ -78,20 +81,9 @@ impl Temporary {
     /// Adds accounts, while no server runs.
     pub(super) async fn add(&self, owners: &[Owner]) -> anyhow::Result<()> {
         let auth = app::open_auth(Arc::new(self.config()?), Clock::system()).await?;
-        let add = async |owner: &Owner| {
-            let new = NewAccount {
-                kind: owner.kind.to_owned(),
-                email: Email::parse(owner.email).context("an account's address")?,
-                password: owner.password.clone(),
-                name: String::new(),
-                phone: None,
-                verified: true,
-            };
-            auth.add_account(new, OPERATOR).await.map_err(words)
-        };
-        let added = futures_util::future::try_join_all(owners.iter().map(add)).await;
+        let added = add(&auth, owners).await;
         app::close(auth).await;
-        added.map(drop)
+        added
     }
 }
 
@@ -103,11 +95,27 @@ impl Drop for Temporary {
     }
 }
 
+async fn add(auth: &Auth, owners: &[Owner]) -> anyhow::Result<()> {
+    for owner in owners {
+        let new = NewAccount {
+            kind: owner.kind.to_owned(),
+            email: Email::parse(owner.email).context("an account's address")?,
+            password: owner.password.clone(),
+            name: String::new(),
+            phone: None,
+            verified: true,
+        };
+        auth.add_account(new, OPERATOR).await.map_err(words)?;
+    }
+    Ok(())
+}
+
 /// Words that are easy to read, type and tell apart.
 const WORDS: [&str; 32] = [
-    "amber", "anchor", "basket", "bishop", "candle", "cedar", "copper", "dolphin", "ember", "falcon", "forest",
-    "garden", "harbour", "island", "jacket", "kettle", "lantern", "marble", "meadow", "nutmeg", "orchard", "pebble",
-    "pepper", "quartz", "ribbon", "saddle", "thistle", "tunnel", "velvet", "walnut", "willow", "yellow",
+    "amber", "anchor", "basket", "bishop", "candle", "cedar", "copper", "dolphin", "ember", "falcon",
+    "forest", "garden", "harbour", "island", "jacket", "kettle", "lantern", "marble", "meadow", "nutmeg",
+    "orchard", "pebble", "pepper", "quartz", "ribbon", "saddle", "thistle", "tunnel", "velvet", "walnut",
+    "willow", "yellow",
 ];
 
 /// A password to be read off a screen and thrown away: 25 bits, plenty behind the limits on guessing for a server
@@ -126,7 +134,9 @@ mod tests {
     #[test]
     fn throw_away_passwords_are_good_enough_for_the_policy() {
         let email = Email::parse("maria@example.org").unwrap();
-        let check = |password| crate::domain::account::check_new_password(&password, &email, crate::crypto::password::is_common);
+        let check = |password| {
+            crate::domain::account::check_new_password(&password, &email, crate::crypto::password::is_common)
+        };
         assert!((0..100).all(|_| check(readable_password()).is_ok()));
     }
 

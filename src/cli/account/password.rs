@@ -46,7 +46,8 @@ fn from_stdin() -> anyhow::Result<Password> {
 fn read(from: impl Read) -> anyhow::Result<Password> {
     let mut bytes = Zeroizing::new(Vec::new());
     from.take(MAX_BYTES).read_to_end(&mut bytes)?;
-    let text = std::str::from_utf8(&bytes).map_err(|_| Usage("the password must be UTF-8 text".to_owned()))?;
+    let text =
+        std::str::from_utf8(&bytes).map_err(|_| Usage("the password must be UTF-8 text".to_owned()))?;
     Ok(without_newline(text))
 }
 

@@ -26,7 +26,9 @@ impl Child {
     pub(super) async fn start(temporary: &Temporary) -> anyhow::Result<Self> {
         let program = std::env::current_exe().context("where this program lies can't be told")?;
         let mut command = Command::new(program);
-        for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("READYLOGIN_")) {
+        for (name, _) in
+            std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("READYLOGIN_"))
+        {
             command.env_remove(name);
         }
         command
@@ -43,8 +45,10 @@ impl Child {
         let mut line = String::new();
         let reading = tokio::time::timeout(PATIENCE, stdout.read_line(&mut line)).await;
         reading.context("the server did not come up in time")??;
-        let address = line.trim().strip_prefix("listening on http://").and_then(|address| address.parse().ok());
-        let address = address.with_context(|| format!("the server did not say where it listens: {line:?}"))?;
+        let address =
+            line.trim().strip_prefix("listening on http://").and_then(|address| address.parse().ok());
+        let address =
+            address.with_context(|| format!("the server did not say where it listens: {line:?}"))?;
         Ok(Self { address, process, _stdout: stdout })
     }
 
@@ -53,7 +57,8 @@ impl Child {
         tokio::time::sleep(settle).await;
         let pid = self.process.id().context("the server ended")?;
         let read = |file: &str| std::fs::read_to_string(format!("/proc/{pid}/{file}"));
-        let own = read("smaps_rollup").ok().and_then(|text| sum(&text, &["Private_Clean:", "Private_Dirty:"]));
+        let own =
+            read("smaps_rollup").ok().and_then(|text| sum(&text, &["Private_Clean:", "Private_Dirty:"]));
         let resident = || read("status").ok().and_then(|text| sum(&text, &["VmRSS:"]));
         own.or_else(resident).context("the server's memory can't be read: bench needs Linux's /proc")
     }

@@ -16,7 +16,8 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// More than the server's answer and its first frame.
 const BUFFER: usize = 4096;
 
-const READY: &str = r#"{"action":"readyLogin","os":"Linux","browser":"Firefox","location":"Lausanne, Switzerland"}"#;
+const READY: &str =
+    r#"{"action":"readyLogin","os":"Linux","browser":"Firefox","location":"Lausanne, Switzerland"}"#;
 
 /// Browsers whose connections are ready.
 pub(super) struct Crowd {
@@ -59,7 +60,8 @@ async fn converse(address: SocketAddr) -> anyhow::Result<TcpStream> {
     );
     stream.write_all(upgrade.as_bytes()).await?;
     let mut buffer = vec![0; BUFFER];
-    let head = read_until(&mut stream, &mut buffer, |seen| position(seen, b"\r\n\r\n").map(|at| at + 4)).await?;
+    let head =
+        read_until(&mut stream, &mut buffer, |seen| position(seen, b"\r\n\r\n").map(|at| at + 4)).await?;
     if !buffer.starts_with(b"HTTP/1.1 101 ") {
         bail!("the upgrade was answered {:?}", String::from_utf8_lossy(&buffer[..head]).lines().next());
     }

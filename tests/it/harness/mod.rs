@@ -1,0 +1,129 @@
+//! How tests start the real server, talk to it as a browser, a phone or an HTTP client, and move its clock.
+
+mod client;
+mod people;
+mod process;
+mod socket;
+mod store;
+
+pub(crate) use client::{Answer, Http};
+pub(crate) use people::{PASSWORD, Person, Phone, current_device};
+pub(crate) use process::{Finished, Process, run};
+pub(crate) use socket::Socket;
+pub(crate) use store::{StoreKind, store_kind, store_url};
+
+use std::time::Duration;
+
+use readylogin::app;
+use readylogin::clock::Clock;
+use readylogin::config::Config;
+use readylogin::domain::time::Timestamp;
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+
+/// How long a test waits for something that must come.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+
+/// The time on a manual clock when a test begins: 2026-11-22.
+const START: Timestamp = Timestamp(1_795_305_600_000);
+
+/// The real server on port 0, inside the test's process, with a clock that the test moves.
+pub(crate) struct Server {
+    pub(crate) clock: Clock,
+    pub(crate) http: Http,
+    url: String,
+    settings: Vec<(String, String)>,
+    stop: Option<oneshot::Sender<()>>,
+    running: JoinHandle<()>,
+    _folder: Option<tempfile::TempDir>,
+}
+
+impl Server {
+    /// A server with cheap password hashes, open registration and no rate limits; `settings` are `SECTION__KEY` pairs
+    /// that override these.
+    pub(crate) async fn start(settings: &[(&str, &str)]) -> Self {
+        Self::start_with(settings, Clock::manual(START)).await
+    }
+
+    /// The same with a clock of the test's choice.
+    pub(crate) async fn start_with(settings: &[(&str, &str)], clock: Clock) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let settings = all_settings(settings, &store_url(folder.path()).await, folder.path());
+        Self::run(settings, clock, Some(folder)).await
+    }
+
+    /// Stops the server as SIGTERM would, and waits until it has drained.
+    pub(crate) async fn stop(&mut self) {
+        if let Some(stop) = self.stop.take() {
+            let _ = stop.send(());
+        }
+        tokio::time::timeout(PATIENCE, &mut self.running).await.expect("the server drains").unwrap();
+    }
+
+    /// Stops the server and starts it again on the same store and clock.
+    pub(crate) async fn restart(&mut self) {
+        self.stop().await;
+        let again = Self::run(self.settings.clone(), self.clock.clone(), self._folder.take()).await;
+        *self = again;
+    }
+
+    /// A second server on the same store: another node, or the same after a crash.
+    pub(crate) async fn twin(&self) -> Self {
+        Self::run(self.settings.clone(), self.clock.clone(), None).await
+    }
+
+    pub(crate) fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// A socket to `/ws`.
+    pub(crate) async fn socket(&self) -> Socket {
+        Socket::open(&self.url).await
+    }
+
+    /// The settings as they stand in the environment of a process on the same store.
+    pub(crate) fn settings(&self) -> &[(String, String)] {
+        &self.settings
+    }
+
+    async fn run(settings: Vec<(String, String)>, clock: Clock, folder: Option<tempfile::TempDir>) -> Self {
+        let config = Config::load(None, settings.clone()).unwrap();
+        let _ = app::init_log(&config.log);
+        let server = app::Server::start(config, clock.clone()).await.unwrap();
+        let url = server.url().to_owned();
+        let (stop, stopped) = oneshot::channel();
+        let running = tokio::spawn(async move {
+            let until = async {
+                let _ = stopped.await;
+            };
+            server.run_until(until).await.unwrap();
+        });
+        Self { clock, http: Http::new(&url), url, settings, stop: Some(stop), running, _folder: folder }
+    }
+}
+
+/// The environment of a server under test.
+pub(crate) fn all_settings(
+    overrides: &[(&str, &str)],
+    store: &str,
+    folder: &std::path::Path,
+) -> Vec<(String, String)> {
+    let seal = folder.join("seal.key").display().to_string();
+    let base = [
+        ("SERVER__LISTEN", "127.0.0.1:0"),
+        ("STORE__URL", store),
+        ("KEYS__SEAL_FILE", &seal),
+        ("ACCOUNTS__REGISTRATION", "open"),
+        ("PASSWORD__MEMORY_KIB", "64"),
+        ("PASSWORD__ITERATIONS", "1"),
+        ("LIMITS__FACTOR", "0"),
+        ("LOG__LEVEL", "warn"),
+    ];
+    let mut settings: Vec<(String, String)> = Vec::new();
+    for (key, value) in base.iter().chain(overrides) {
+        let name = format!("READYLOGIN_{key}");
+        settings.retain(|(known, _)| *known != name);
+        settings.push((name, (*value).to_owned()));
+    }
+    settings
+}

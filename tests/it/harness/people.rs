@@ -1,0 +1,160 @@
+//! People with accounts and phones, and the steps of a login in their words.
+
+use serde_json::{Value, json};
+
+use super::{Answer, Http, Server, Socket};
+
+pub(crate) const PASSWORD: &str = "correct horse battery";
+
+/// An account and its owner.
+#[derive(Clone)]
+pub(crate) struct Person {
+    pub(crate) kind: &'static str,
+    pub(crate) email: String,
+    /// The token of the registration.
+    pub(crate) token: String,
+    http: Http,
+}
+
+/// A phone that may approve.
+pub(crate) struct Phone {
+    /// Its first token: upstream's phones keep it for ever.
+    pub(crate) token: String,
+    pub(crate) device: String,
+    pub(crate) backup_codes: Vec<String>,
+    pub(crate) socket: Socket,
+}
+
+impl Server {
+    /// Registers a patient.
+    pub(crate) async fn person(&self, name: &str) -> Person {
+        self.person_of("p", name).await
+    }
+
+    /// Registers somebody of a kind.
+    pub(crate) async fn person_of(&self, kind: &'static str, name: &str) -> Person {
+        Person::register(&self.http, kind, &format!("{name}@example.org")).await
+    }
+
+    /// A patient with an approving phone that is online, and that phone.
+    pub(crate) async fn person_with_phone(&self, name: &str) -> (Person, Phone) {
+        let person = self.person(name).await;
+        let phone = person.bind_phone(self).await;
+        (person, phone)
+    }
+}
+
+impl Person {
+    pub(crate) async fn register(http: &Http, kind: &'static str, email: &str) -> Self {
+        let body = json!({"email": email, "password": PASSWORD, "name": "Somebody"});
+        let token = http.post(&format!("/auth/{kind}/register"), &body).await.token();
+        Self { kind, email: email.to_owned(), token, http: http.clone() }
+    }
+
+    /// The same person at another server on the same store.
+    pub(crate) fn at(&self, server: &Server) -> Self {
+        Self { http: server.http.clone(), ..self.clone() }
+    }
+
+    /// Email, password and more.
+    pub(crate) fn body(&self, more: &Value) -> Value {
+        let mut body = json!({"email": self.email, "password": PASSWORD});
+        for (key, value) in more.as_object().unwrap() {
+            body[key] = value.clone();
+        }
+        body
+    }
+
+    /// `POST /auth/{kind}/{route}` with email, password and more.
+    pub(crate) async fn post(&self, route: &str, more: &Value) -> Answer {
+        self.http.post(&format!("/auth/{}/{route}", self.kind), &self.body(more)).await
+    }
+
+    /// Exchanges a code for a token.
+    pub(crate) async fn exchange(&self, code: &str) -> Answer {
+        self.post("mobile_2fa", &json!({"token_2fa": code})).await
+    }
+
+    /// The frame that asks for a login.
+    pub(crate) fn ask_frame(&self, uuid: &Value) -> Value {
+        json!({"action": "askMobileConnection", "uuid": uuid, "type": self.kind, "email": self.email, "password": PASSWORD})
+    }
+
+    /// Logs a first phone in, makes it approving and brings it online. Works while no second factor is on.
+    pub(crate) async fn bind_phone(&self, server: &Server) -> Phone {
+        let token = self.post("login", &json!({"name_device": "Pixel"})).await.token();
+        self.bind(server, token).await
+    }
+
+    /// Logs a further phone in by a backup code, makes it approving and brings it online.
+    pub(crate) async fn bind_another_phone(&self, server: &Server, backup_code: &str) -> Phone {
+        let body = json!({"backup_code": backup_code, "name_device": "Fairphone"});
+        let token = self.post("backup_code_2fa", &body).await.token();
+        self.bind(server, token).await
+    }
+
+    async fn bind(&self, server: &Server, token: String) -> Phone {
+        let device = current_device(&server.http, &token).await;
+        let body = json!({"method_2fa": "MOBILE", "trusted_device_id": device});
+        let bound = server.http.post_as(&token, "/2fa/method/mobile", &body).await.expect(200).json();
+        assert_eq!(bound["methods"], json!(["MOBILE"]));
+        let codes = bound["backup_codes"].as_array().cloned().unwrap_or_default();
+        let backup_codes = codes.iter().map(|code| code.as_str().unwrap().to_owned()).collect();
+        let socket = ready(server, &token).await;
+        Phone { token, device, backup_codes, socket }
+    }
+
+    /// A browser that has asked for this person's login, and its pairing's uuid.
+    pub(crate) async fn asking_browser(&self, server: &Server) -> (Socket, Value) {
+        let mut browser = server.socket().await;
+        let uuid = browser.ready_login().await["uuid"].clone();
+        let reply = browser.call(&self.ask_frame(&uuid)).await;
+        assert_eq!(reply["message"], "Message sent", "{reply}");
+        (browser, uuid)
+    }
+}
+
+/// The id of the device that a token belongs to.
+pub(crate) async fn current_device(http: &Http, token: &str) -> String {
+    let devices = http.get_as(token, "/dashboard/devices").await.expect(200).json();
+    let devices = devices["devices"].as_array().unwrap();
+    let current = devices.iter().find(|device| device["current"] == true).expect("a current device");
+    current["id"].as_str().unwrap().to_owned()
+}
+
+async fn ready(server: &Server, token: &str) -> Socket {
+    let mut socket = server.socket().await;
+    let reply = socket.call(&json!({"action": "ready", "authToken": token})).await;
+    assert_eq!(reply["message"], "Connection ready", "{reply}");
+    socket
+}
+
+impl Phone {
+    /// The answer's frame.
+    pub(crate) fn answer_frame(&self, uuid: &Value, response: bool) -> Value {
+        json!({"action": "responseMobileConnection", "authToken": self.token, "uuid": uuid, "response": response})
+    }
+
+    /// Waits for the ask, answers it, and checks that the answer was taken.
+    pub(crate) async fn answer(&mut self, uuid: &Value, response: bool) {
+        let ask = self.socket.expect("ask_mobile_connection").await;
+        assert_eq!(ask["uuid"], *uuid);
+        let reply = self.socket.call(&self.answer_frame(uuid, response)).await;
+        assert_eq!(reply["message"], "Message sent", "{reply}");
+    }
+
+    /// Comes online again, perhaps at another server.
+    pub(crate) async fn reconnect(&mut self, server: &Server) {
+        self.socket = ready(server, &self.token).await;
+    }
+}
+
+impl Socket {
+    /// The code of an approval, after which the server closes.
+    pub(crate) async fn expect_code(&mut self) -> String {
+        let answer = self.expect("response_mobile_connection").await;
+        assert_eq!(answer["response"], true, "{answer}");
+        self.expect_close(1000).await;
+        answer["code"].as_str().unwrap().to_owned()
+    }
+}

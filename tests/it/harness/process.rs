@@ -1,0 +1,91 @@
+//! The server as a process of its own: for what a signal does, and for commands.
+
+use std::path::Path;
+use std::process::Stdio;
+
+use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader, Lines};
+use tokio::process::{Child, ChildStdout, Command};
+
+use super::{Http, PATIENCE, Socket};
+
+/// The binary under test.
+const BINARY: &str = env!("CARGO_BIN_EXE_readylogin");
+
+/// A running `readylogin`.
+pub(crate) struct Process {
+    child: Child,
+    pub(crate) lines: Lines<BufReader<ChildStdout>>,
+    pub(crate) url: String,
+    pub(crate) http: Http,
+}
+
+impl Process {
+    /// Starts the command and waits for its `listening on` line. `settings` are whole environment variables.
+    pub(crate) async fn start(arguments: &[&str], settings: &[(String, String)], folder: &Path) -> Self {
+        let mut child = command(arguments, settings, folder).stdout(Stdio::piped()).spawn().unwrap();
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let first = tokio::time::timeout(PATIENCE, lines.next_line()).await.expect("a first line in time").unwrap();
+        let first = first.expect("a first line");
+        let url = first.strip_prefix("listening on ").unwrap_or_else(|| panic!("first line: {first}")).to_owned();
+        Self { child, lines, http: Http::new(&url), url }
+    }
+
+    pub(crate) async fn socket(&self) -> Socket {
+        Socket::open(&self.url).await
+    }
+
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id().expect("it runs")
+    }
+
+    /// `kill -9`: no chance to say goodbye.
+    pub(crate) async fn kill(mut self) {
+        self.child.kill().await.unwrap();
+    }
+
+    /// Sends a signal by name.
+    pub(crate) async fn signal(&self, name: &str) {
+        let pid = self.pid().to_string();
+        assert!(Command::new("kill").args([&format!("-{name}"), &pid]).status().await.unwrap().success());
+    }
+
+    /// Waits for the end and returns the exit code.
+    pub(crate) async fn wait(mut self) -> Option<i32> {
+        let status = tokio::time::timeout(PATIENCE, self.child.wait()).await.expect("it ends in time");
+        status.unwrap().code()
+    }
+}
+
+/// What a command that ends by itself left behind.
+#[derive(Debug)]
+pub(crate) struct Finished {
+    pub(crate) code: Option<i32>,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+}
+
+/// Runs a command to its end with this standard input.
+pub(crate) async fn run(arguments: &[&str], settings: &[(String, String)], folder: &Path, input: &str) -> Finished {
+    let mut command = command(arguments, settings, folder);
+    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    // A command that reads no input may be gone already.
+    let _ = stdin.write_all(input.as_bytes()).await;
+    drop(stdin);
+    let output = tokio::time::timeout(PATIENCE * 3, child.wait_with_output()).await.expect("it ends in time").unwrap();
+    Finished {
+        code: output.status.code(),
+        stdout: String::from_utf8(output.stdout).unwrap(),
+        stderr: String::from_utf8(output.stderr).unwrap(),
+    }
+}
+
+fn command(arguments: &[&str], settings: &[(String, String)], folder: &Path) -> Command {
+    let mut command = Command::new(BINARY);
+    command.args(arguments).current_dir(folder).kill_on_drop(true);
+    for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("READYLOGIN_")) {
+        command.env_remove(name);
+    }
+    command.envs(settings.iter().map(|(name, value)| (name, value)));
+    command
+}

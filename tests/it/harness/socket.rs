@@ -1,0 +1,128 @@
+//! A client of `/ws`: send, expect, expect silence.
+
+use std::time::Duration;
+
+use futures_util::{SinkExt as _, StreamExt as _};
+use serde_json::{Value, json};
+use tokio::net::TcpStream;
+use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
+use tokio_tungstenite::tungstenite::{self, Message};
+use tokio_tungstenite::{MaybeTlsStream, WebSocketStream};
+
+use super::PATIENCE;
+
+/// How long silence must last to count as such.
+const SILENCE: Duration = Duration::from_millis(250);
+
+pub(crate) struct Socket {
+    inner: WebSocketStream<MaybeTlsStream<TcpStream>>,
+}
+
+impl Socket {
+    pub(crate) async fn open(url: &str) -> Self {
+        Self::try_open(url, &[]).await.expect("the handshake succeeds")
+    }
+
+    /// A handshake with further headers; the error holds the refusal.
+    pub(crate) async fn try_open(url: &str, headers: &[(&'static str, &str)]) -> Result<Self, tungstenite::Error> {
+        let address = format!("{}/ws", url.replacen("http", "ws", 1));
+        let mut request = address.into_client_request()?;
+        for (name, value) in headers {
+            request.headers_mut().append(*name, value.parse().unwrap());
+        }
+        let (inner, _) = tokio_tungstenite::connect_async(request).await?;
+        Ok(Self { inner })
+    }
+
+    pub(crate) async fn send(&mut self, frame: &Value) {
+        self.send_raw(Message::text(frame.to_string())).await;
+    }
+
+    pub(crate) async fn send_raw(&mut self, message: Message) {
+        self.inner.send(message).await.unwrap();
+    }
+
+    /// The next text frame; pings are answered by the way.
+    pub(crate) async fn receive(&mut self) -> Value {
+        match self.next().await {
+            Message::Text(text) => serde_json::from_str(&text).unwrap(),
+            other => panic!("expected a text frame, got {other:?}"),
+        }
+    }
+
+    /// Sends a frame and returns the next one.
+    pub(crate) async fn call(&mut self, frame: &Value) -> Value {
+        self.send(frame).await;
+        self.receive().await
+    }
+
+    /// Sends a frame and returns the code of the refusal.
+    pub(crate) async fn refused(&mut self, frame: &Value) -> String {
+        let reply = self.call(frame).await;
+        reply["error"].as_str().unwrap_or_else(|| panic!("expected a refusal, got {reply}")).to_owned()
+    }
+
+    /// The next frame, which must be this action.
+    pub(crate) async fn expect(&mut self, action: &str) -> Value {
+        let frame = self.receive().await;
+        assert_eq!(frame["action"], action, "{frame}");
+        frame
+    }
+
+    /// The next frame, which must be this message.
+    pub(crate) async fn expect_message(&mut self, message: &str) -> Value {
+        let frame = self.receive().await;
+        assert_eq!(frame["message"], message, "{frame}");
+        frame
+    }
+
+    /// Nothing comes for a while, though the server has handled everything that was sent before.
+    pub(crate) async fn expect_silence(&mut self) {
+        let next = tokio::time::timeout(SILENCE, self.inner.next()).await;
+        match next {
+            Err(_) | Ok(Some(Ok(Message::Ping(_) | Message::Pong(_)))) => {}
+            Ok(other) => panic!("expected silence, got {other:?}"),
+        }
+    }
+
+    /// The server closes with this code.
+    pub(crate) async fn expect_close(&mut self, code: u16) {
+        match self.next().await {
+            Message::Close(Some(frame)) => assert_eq!(u16::from(frame.code), code, "{frame:?}"),
+            other => panic!("expected close {code}, got {other:?}"),
+        }
+    }
+
+    /// The socket ends, with or without a close frame.
+    pub(crate) async fn expect_end(&mut self) {
+        loop {
+            match tokio::time::timeout(PATIENCE, self.inner.next()).await.expect("the socket ends") {
+                None | Some(Err(_) | Ok(Message::Close(_))) => return,
+                Some(Ok(_)) => {}
+            }
+        }
+    }
+
+    /// Goes away without a word, as a browser that loses its network.
+    pub(crate) fn vanish(self) {
+        drop(self);
+    }
+
+    /// `readyLogin`; returns the reply.
+    pub(crate) async fn ready_login(&mut self) -> Value {
+        let frame = json!({"action": "readyLogin", "os": "Linux", "browser": "Firefox", "location": "Paris"});
+        let reply = self.call(&frame).await;
+        assert_eq!(reply["message"], "Connection ready", "{reply}");
+        reply
+    }
+
+    async fn next(&mut self) -> Message {
+        loop {
+            let next = tokio::time::timeout(PATIENCE, self.inner.next()).await.expect("a frame in time");
+            match next.expect("the socket is open").expect("a sound frame") {
+                Message::Ping(_) | Message::Pong(_) => {}
+                other => return other,
+            }
+        }
+    }
+}

@@ -1,0 +1,41 @@
+//! Which database the tests run on, and a fresh one for each.
+
+use std::path::Path;
+
+use sqlx::{Connection as _, Executor as _};
+
+/// The database under test.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum StoreKind {
+    Sqlite,
+    Postgres,
+}
+
+/// `READYLOGIN_TEST_STORE`: `sqlite` (the default) or `postgres`.
+pub(crate) fn store_kind() -> StoreKind {
+    match std::env::var("READYLOGIN_TEST_STORE").as_deref() {
+        Ok("postgres") => StoreKind::Postgres,
+        Ok("sqlite") | Err(_) => StoreKind::Sqlite,
+        Ok(other) => panic!("READYLOGIN_TEST_STORE={other}: sqlite or postgres"),
+    }
+}
+
+/// A database of the test's own.
+pub(crate) async fn store_url(folder: &Path) -> String {
+    match store_kind() {
+        StoreKind::Sqlite => format!("sqlite://{}", folder.join("readylogin.db").display()),
+        StoreKind::Postgres => postgres_database().await,
+    }
+}
+
+async fn postgres_database() -> String {
+    let server = std::env::var("READYLOGIN_TEST_POSTGRES")
+        .expect("READYLOGIN_TEST_POSTGRES names no PostgreSQL server: run tests/run postgres");
+    let mut connection = sqlx::PgConnection::connect(&server)
+        .await
+        .unwrap_or_else(|e| panic!("the PostgreSQL server of READYLOGIN_TEST_POSTGRES does not answer: {e}"));
+    let name = format!("it_{}", uuid::Uuid::new_v4().simple());
+    connection.execute(sqlx::AssertSqlSafe(format!("CREATE DATABASE {name}"))).await.unwrap();
+    let (before, _) = server.rsplit_once('/').expect("a URL that ends with /DATABASE");
+    format!("{before}/{name}")
+}
