@@ -68,7 +68,8 @@ impl Server {
             tracker: tracker.clone(),
             stop: stop.clone(),
         };
-        let server = Self { address, url: bound, auth, broker, tracker, stop, failed: CancellationToken::new() };
+        let server =
+            Self { address, url: bound, auth, broker, tracker, stop, failed: CancellationToken::new() };
         server.essential("accept loop", net::serve(listener, router, connections));
         let (sweeper, keeper) = (server.broker.clone(), server.broker.clone());
         server.essential("sweep", async move { sweeper.sweep().await });
@@ -150,7 +151,8 @@ pub(crate) async fn close(auth: Auth) {
 pub fn init_log(log: &Log) -> anyhow::Result<()> {
     use std::io::IsTerminal as _;
     use tracing_subscriber::EnvFilter;
-    let filter = EnvFilter::try_new(&log.level).with_context(|| format!("log.level: {:?} is no level", log.level))?;
+    let filter =
+        EnvFilter::try_new(&log.level).with_context(|| format!("log.level: {:?} is no level", log.level))?;
     let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     // A second call, as in tests, keeps the first one's choice.
     let _ = match log.format {
@@ -181,7 +183,8 @@ fn seal_from_file(config: &Config) -> anyhow::Result<SealKey> {
 fn origins(config: &Config, url: &str, address: SocketAddr) -> Origins {
     let is_local = config.server.public_url.is_none() && address.ip().is_loopback();
     // Without a public URL, `localhost` in the address bar means the same loopback listener.
-    let alias = is_local.then(|| format!("{}://localhost:{}", url.split(':').next().unwrap_or("http"), address.port()));
+    let alias = is_local
+        .then(|| format!("{}://localhost:{}", url.split(':').next().unwrap_or("http"), address.port()));
     Origins::new(std::iter::once(url.to_owned()).chain(alias), &config.server.allowed_origins)
 }
 

@@ -133,7 +133,7 @@ fn settings(file: Option<&Path>) -> anyhow::Result<Config> {
 
 /// Begins the log on standard error.
 fn init_log(config: &Config) -> anyhow::Result<()> {
-    Ok(app::init_log(&config.log).map_err(|error| failure::Usage(format!("{error:#}")))?)
+    Ok(app::init_log(&config.log).map_err(|error| failure::Usage(error.to_string()))?)
 }
 
 /// The store and the keys, for a command that works beside a running server.

@@ -249,16 +249,25 @@ impl Config {
         if self.lock.after == 0 || self.lock.disable_after < self.lock.after {
             return fail("lock.after: must be at least 1 and at most lock.disable_after");
         }
-        if argon2::Params::new(self.password.memory_kib, self.password.iterations, self.password.parallelism, None)
-            .is_err()
+        if argon2::Params::new(
+            self.password.memory_kib,
+            self.password.iterations,
+            self.password.parallelism,
+            None,
+        )
+        .is_err()
         {
-            return fail("password.memory_kib, .iterations, .parallelism: not parameters of argon2id (RFC 9106 §3.1)");
+            return fail(
+                "password.memory_kib, .iterations, .parallelism: not parameters of argon2id (RFC 9106 §3.1)",
+            );
         }
         if self.bus.url != "local" {
             return fail("bus.url: this release knows \"local\" only");
         }
         if self.store.connections == 0 || self.socket.max_message < 512 || self.server.max_body < 1024 {
-            return fail("store.connections: at least 1; socket.max_message: at least 512; server.max_body: at least 1 KiB");
+            return fail(
+                "store.connections: at least 1; socket.max_message: at least 512; server.max_body: at least 1 KiB",
+            );
         }
         Ok(())
     }

@@ -190,7 +190,9 @@ struct AskOrder {
 
 impl AskOrder {
     async fn place(self, tx: &mut Tx) -> Result<Result<Asked, Error>, store::Error> {
-        let Some(account) = accounts::lock(tx, self.account).await? else { return Ok(Err(Error::BadCredentials)) };
+        let Some(account) = accounts::lock(tx, self.account).await? else {
+            return Ok(Err(Error::BadCredentials));
+        };
         if account.disabled_at.is_some() {
             return Ok(Err(Error::Disabled));
         }

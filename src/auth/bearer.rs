@@ -21,7 +21,10 @@ impl Auth {
         if bearer.expired {
             return Err(Error::NotAuthenticated);
         }
-        self.live(bearer.session).await?.filter(|live| live.account == bearer.account).ok_or(Error::NotAuthenticated)
+        self.live(bearer.session)
+            .await?
+            .filter(|live| live.account == bearer.account)
+            .ok_or(Error::NotAuthenticated)
     }
 
     /// The live session of a token shown on a socket. An approving phone keeps its first token for ever, so there,

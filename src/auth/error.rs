@@ -76,7 +76,11 @@ impl Error {
 
     /// How long to wait before trying again.
     pub(crate) fn retry_after(&self) -> Option<Duration> {
-        if let Self::Locked(wait) | Self::TooManyRequests(wait) | Self::Busy(wait) = self { Some(*wait) } else { None }
+        if let Self::Locked(wait) | Self::TooManyRequests(wait) | Self::Busy(wait) = self {
+            Some(*wait)
+        } else {
+            None
+        }
     }
 }
 

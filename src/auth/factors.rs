@@ -48,7 +48,8 @@ impl Auth {
         let unit = async move |tx: &mut Tx| {
             let methods = factors::methods(tx, account).await?;
             let devices = devices::list(tx, account, now).await?;
-            let approving = devices.iter().filter(|device| device.approving).map(|device| device.id).collect();
+            let approving =
+                devices.iter().filter(|device| device.approving).map(|device| device.id).collect();
             Ok(DoubleAuth { account: uuid, methods, approving })
         };
         Ok(self.store.read(move |tx| Box::pin(async move { unit(tx).await })).await?)
@@ -89,7 +90,8 @@ impl Auth {
             let methods = factors::methods(tx, owner.account).await?;
             Ok(Ok((methods, makes_codes)))
         };
-        let (methods, makes_codes) = self.store.write(move |tx| Box::pin(async move { unit(tx).await })).await??;
+        let (methods, makes_codes) =
+            self.store.write(move |tx| Box::pin(async move { unit(tx).await })).await??;
         let token = self.renew(live.id).await?;
         Ok(Bound { methods, backup_codes: makes_codes.then_some(codes), token })
     }

@@ -71,14 +71,14 @@ impl Keyring {
     /// Reads the keys again and destroys the private halves that have signed their last token.
     pub(crate) async fn reload(&self, store: &Store) -> Result<(), Error> {
         let now = self.clock.now();
-        let rows = store
-            .read(|tx| Box::pin(async move { store::keys::signing(tx).await }))
-            .await?;
+        let rows = store.read(|tx| Box::pin(async move { store::keys::signing(tx).await })).await?;
         let keys = rows.iter().map(|row| self.open_key(row)).collect::<Result<Vec<_>, Error>>()?;
         let by_kid = keys.iter().enumerate().map(|(at, key)| (key.kid.clone(), at)).collect();
         let keys = Keys { all: keys, by_kid };
         let finished: Vec<String> = match keys.current_at(now) {
-            Some(current) => keys.all[..current].iter().filter(|k| k.encoding.is_some()).map(|k| k.kid.clone()).collect(),
+            Some(current) => {
+                keys.all[..current].iter().filter(|k| k.encoding.is_some()).map(|k| k.kid.clone()).collect()
+            }
             None => Vec::new(),
         };
         *self.keys.write() = Arc::new(keys);
@@ -102,9 +102,11 @@ impl Keyring {
     pub(super) fn sign(&self, grant: &Grant) -> Result<AccessToken, Error> {
         let keys = self.keys.read().clone();
         let key = keys.current_at(self.clock.now()).and_then(|at| keys.all.get(at));
-        let (key, encoding) =
-            key.and_then(|k| Some((k, k.encoding.as_ref()?))).ok_or_else(|| Error::internal("no signing key"))?;
-        jwt::sign(&self.names, &key.kid, encoding, grant).map_err(|e| Error::internal(format!("signing: {e}")))
+        let (key, encoding) = key
+            .and_then(|k| Some((k, k.encoding.as_ref()?)))
+            .ok_or_else(|| Error::internal("no signing key"))?;
+        jwt::sign(&self.names, &key.kid, encoding, grant)
+            .map_err(|e| Error::internal(format!("signing: {e}")))
     }
 
     /// Verifies a token by the key that its `kid` names, among this server's keys alone.
@@ -155,7 +157,10 @@ impl Keyring {
         let broken = |e: keys::Error| Error::internal(e.to_string());
         let encoding = match &row.sealed {
             Some(sealed) => {
-                let private = self.seal.open(PURPOSE, sealed).map_err(|e| Error::internal(format!("signing key: {e}")))?;
+                let private = self
+                    .seal
+                    .open(PURPOSE, sealed)
+                    .map_err(|e| Error::internal(format!("signing key: {e}")))?;
                 Some(keys::encoding(&private))
             }
             None => None,

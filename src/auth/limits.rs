@@ -27,13 +27,16 @@ const TEN_MINUTES: Duration = Duration::from_secs(600);
 /// Wrong passwords from one source (CONTRACT.md section 2.1).
 pub(crate) const PASSWORDS_PER_SOURCE: Rule = Rule { name: "password/source", max: 30, window: TEN_MINUTES };
 /// Wrong passwords for one address from one source.
-pub(crate) const PASSWORDS_PER_ADDRESS: Rule = Rule { name: "password/address", max: 10, window: TEN_MINUTES };
+pub(crate) const PASSWORDS_PER_ADDRESS: Rule =
+    Rule { name: "password/address", max: 10, window: TEN_MINUTES };
 /// `readyLogin` from one source.
-pub(crate) const PAIRINGS_PER_SOURCE: Rule = Rule { name: "pairing/source", max: 300, window: Duration::from_secs(60) };
+pub(crate) const PAIRINGS_PER_SOURCE: Rule =
+    Rule { name: "pairing/source", max: 300, window: Duration::from_secs(60) };
 /// Tickets that were used, expired or another account's, from one source.
 pub(crate) const TICKETS_PER_SOURCE: Rule = Rule { name: "ticket/source", max: 30, window: TEN_MINUTES };
 /// Accounts made from one source.
-pub(crate) const REGISTRATIONS_PER_SOURCE: Rule = Rule { name: "register/source", max: 20, window: TEN_MINUTES };
+pub(crate) const REGISTRATIONS_PER_SOURCE: Rule =
+    Rule { name: "register/source", max: 20, window: TEN_MINUTES };
 
 /// Sliding windows by key. Addresses are held as keyed hashes only, whether their account exists or not.
 pub(crate) struct Limits {
@@ -67,7 +70,13 @@ impl Limits {
     }
 
     /// The same for an address tried from a source.
-    pub(crate) fn hit_address(&self, rule: Rule, source: IpAddr, kind: &str, email: &Email) -> Result<Hit, Error> {
+    pub(crate) fn hit_address(
+        &self,
+        rule: Rule,
+        source: IpAddr,
+        kind: &str,
+        email: &Email,
+    ) -> Result<Hit, Error> {
         self.count(rule, &[source_network(source).as_bytes(), kind.as_bytes(), email.key().as_bytes()])
     }
 
@@ -82,13 +91,18 @@ impl Limits {
 
     /// A count or a wait scaled by `limits.factor`: `None` when limits are off.
     pub(crate) fn scaled(&self, max: u32) -> Option<u64> {
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a positive, small number")]
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "a positive, small number"
+        )]
         (self.factor > 0.0).then(|| (f64::from(max) * self.factor).ceil().min(1e15) as u64)
     }
 
     /// A wait, the shorter the larger `limits.factor` is: `None` when limits are off.
     pub(crate) fn scaled_wait(&self, wait: Duration) -> Option<Duration> {
-        (self.factor > 0.0).then(|| Duration::try_from_secs_f64(wait.as_secs_f64() / self.factor).unwrap_or(wait))
+        (self.factor > 0.0)
+            .then(|| Duration::try_from_secs_f64(wait.as_secs_f64() / self.factor).unwrap_or(wait))
     }
 
     /// Throws out what no longer limits anybody.
@@ -106,7 +120,8 @@ impl Limits {
         if self.hits.len() >= MAX_KEYS {
             self.sweep();
         }
-        let mut window = self.hits.entry(key).or_insert_with(|| Window { at: VecDeque::new(), span: rule.window });
+        let mut window =
+            self.hits.entry(key).or_insert_with(|| Window { at: VecDeque::new(), span: rule.window });
         while window.at.front().is_some_and(|at| *at + rule.window <= now) {
             window.at.pop_front();
         }

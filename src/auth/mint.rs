@@ -64,10 +64,18 @@ impl Auth {
     /// # Errors
     /// `Disabled`, `Locked`, `SecondFactorNeeded`, `InvalidTicket`, `InvalidBackupCode`, `NoMethod`,
     /// `NotAnEmailMethod`; `BadCredentials` when the password changed meanwhile.
-    pub(crate) async fn mint(&self, account: Account, credential: Credential, login: Login) -> Result<Minted, Error> {
+    pub(crate) async fn mint(
+        &self,
+        account: Account,
+        credential: Credential,
+        login: Login,
+    ) -> Result<Minted, Error> {
         let id = account.id;
         let order = Order {
-            kind_name: self.config.kind(&account.kind).map_or_else(|| account.kind.clone(), |kind| kind.name.clone()),
+            kind_name: self
+                .config
+                .kind(&account.kind)
+                .map_or_else(|| account.kind.clone(), |kind| kind.name.clone()),
             account,
             credential,
             login,
@@ -89,7 +97,8 @@ impl Auth {
         let now = self.now();
         let live = self.store.read(move |tx| Box::pin(sessions::live(tx, session, now))).await?;
         let live = live.ok_or(Error::NotAuthenticated)?;
-        let kind_name = self.config.kind(&live.kind).map_or_else(|| live.kind.clone(), |kind| kind.name.clone());
+        let kind_name =
+            self.config.kind(&live.kind).map_or_else(|| live.kind.clone(), |kind| kind.name.clone());
         self.keyring.sign(&Grant {
             account: live.account,
             account_uuid: live.account_uuid,
@@ -111,7 +120,9 @@ impl Auth {
 
 impl Order {
     async fn fill(self, tx: &mut Tx) -> Result<Result<Grant, Error>, store::Error> {
-        let Some(account) = accounts::lock(tx, self.account.id).await? else { return Ok(Err(Error::BadCredentials)) };
+        let Some(account) = accounts::lock(tx, self.account.id).await? else {
+            return Ok(Err(Error::BadCredentials));
+        };
         let outcome = match self.check(tx, &account).await? {
             Ok(proof) => Ok(self.grant(tx, &account, proof).await?),
             Err(refused) => Err(refused),
@@ -201,7 +212,8 @@ impl Order {
             return Ok(Err(Error::Locked(left)));
         }
         self.count_failure(tx, account.id, Method::Email).await?;
-        let looks_mailed = matches!(self.credential, Credential::Shapeless) && !methods.contains(&Method::Email);
+        let looks_mailed =
+            matches!(self.credential, Credential::Shapeless) && !methods.contains(&Method::Email);
         Ok(Err(match methods {
             [] => Error::NoMethod,
             _ if looks_mailed => Error::NotAnEmailMethod,
@@ -210,7 +222,12 @@ impl Order {
     }
 
     /// Counter (a) of CONTRACT.md section 1 (NIST SP 800-63B-4 §3.2.2).
-    async fn count_failure(&self, tx: &mut Tx, account: AccountId, method: Method) -> Result<(), store::Error> {
+    async fn count_failure(
+        &self,
+        tx: &mut Tx,
+        account: AccountId,
+        method: Method,
+    ) -> Result<(), store::Error> {
         let run = factors::failed(tx, account, method).await?;
         let consequence = self.policy.consequence(run);
         if consequence == Consequence::Counted {

@@ -80,7 +80,8 @@ impl Auth {
 
 async fn open_root(store: &Store, seal: &SealKey) -> Result<RootKey, Error> {
     let fresh = seal.seal(ROOT, RootKey::generate().as_bytes());
-    let sealed = store.write(move |tx| Box::pin(async move { store::keys::secret(tx, ROOT, &fresh).await })).await?;
+    let sealed =
+        store.write(move |tx| Box::pin(async move { store::keys::secret(tx, ROOT, &fresh).await })).await?;
     let opened = seal.open(ROOT, &sealed);
     opened.ok().and_then(|bytes| RootKey::from_bytes(&bytes)).ok_or_else(|| {
         Error::internal("the store is sealed under another key: check keys.seal or keys.seal_file")

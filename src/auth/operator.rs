@@ -40,12 +40,17 @@ impl Auth {
     pub(crate) async fn find_account(&self, filter: &AccountFilter) -> Result<Account, Error> {
         let email = Email::parse(&filter.email).ok_or(Error::NotFound)?;
         let kind = filter.kind.clone();
-        let found = self.store.read(move |tx| Box::pin(async move { accounts::by_email(tx, &kind, &email).await })).await?;
+        let found = self
+            .store
+            .read(move |tx| Box::pin(async move { accounts::by_email(tx, &kind, &email).await }))
+            .await?;
         found.ok_or(Error::NotFound)
     }
 
     /// All accounts with their methods, by kind and address.
-    pub(crate) async fn list_accounts(&self) -> Result<Vec<(Account, Vec<crate::domain::factor::Method>)>, Error> {
+    pub(crate) async fn list_accounts(
+        &self,
+    ) -> Result<Vec<(Account, Vec<crate::domain::factor::Method>)>, Error> {
         let unit = async |tx: &mut Tx| {
             let mut all = Vec::new();
             for account in accounts::list(tx).await? {

@@ -22,7 +22,12 @@ impl Auth {
     ///
     /// # Errors
     /// `NotFound` when the account has no such device.
-    pub(crate) async fn revoke_device(&self, account: AccountId, device: DeviceId, source: &str) -> Result<(), Error> {
+    pub(crate) async fn revoke_device(
+        &self,
+        account: AccountId,
+        device: DeviceId,
+        source: &str,
+    ) -> Result<(), Error> {
         let (now, source) = (self.now(), source.to_owned());
         let unit = async move |tx: &mut Tx| {
             accounts::lock(tx, account).await?;

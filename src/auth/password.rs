@@ -138,11 +138,19 @@ impl Auth {
         self.prove_password(&account.kind, account.email.as_given(), password, source).await
     }
 
-    async fn check_password(&self, kind: &str, address: Option<Email>, password: &Password) -> Result<Account, Error> {
+    async fn check_password(
+        &self,
+        kind: &str,
+        address: Option<Email>,
+        password: &Password,
+    ) -> Result<Account, Error> {
         let kind = kind.to_owned();
         // An address that can't be one is looked up like any other that is not there.
         let address = address.or_else(|| Email::parse("nobody@invalid")).ok_or(Error::BadCredentials)?;
-        let found = self.store.read(move |tx| Box::pin(async move { accounts::by_email(tx, &kind, &address).await })).await?;
+        let found = self
+            .store
+            .read(move |tx| Box::pin(async move { accounts::by_email(tx, &kind, &address).await }))
+            .await?;
         let hash = found.as_ref().map(|account| account.password_hash.clone());
         let verdict = self.passwords.verify(hash, password.clone()).await?;
         let Some(mut account) = found else { return Err(Error::BadCredentials) };

@@ -53,7 +53,8 @@ impl Auth {
     /// # Errors
     /// `Weak`; `RegistrationRefused` for a taken address, after the same work as for a free one.
     pub(crate) async fn add_account(&self, new: NewAccount, source: &str) -> Result<Account, Error> {
-        check_new_password(&new.password, &new.email, crate::crypto::password::is_common).map_err(Error::Weak)?;
+        check_new_password(&new.password, &new.email, crate::crypto::password::is_common)
+            .map_err(Error::Weak)?;
         let hash = self.passwords.hash(new.password).await?;
         let (now, source) = (self.now(), source.to_owned());
         let row = accounts::New {

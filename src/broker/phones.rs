@@ -127,7 +127,13 @@ impl PhoneSession {
     ///
     /// # Errors
     /// `NotAuthenticated`, `WrongAccount`, `AlreadyAsked`, `AlreadyAnswered`, `Expired`.
-    pub(crate) async fn scan(&mut self, broker: &Broker, pairing: PairingId, kind: &str, email: &str) -> Result<AskView, Error> {
+    pub(crate) async fn scan(
+        &mut self,
+        broker: &Broker,
+        pairing: PairingId,
+        kind: &str,
+        email: &str,
+    ) -> Result<AskView, Error> {
         let live = broker.auth.live(self.live.id).await?.ok_or(Error::NotAuthenticated)?;
         self.live = live;
         if !self.live.approving {
@@ -138,7 +144,8 @@ impl PhoneSession {
         if self.live.kind != kind || asked.as_ref().map(|e| e.key()) != own.as_ref().map(|e| e.key()) {
             return Err(Error::WrongAccount);
         }
-        let view = broker.bus.scan(pairing, Scan { account: self.live.account, device: self.live.device }).await?;
+        let view =
+            broker.bus.scan(pairing, Scan { account: self.live.account, device: self.live.device }).await?;
         self.shows(&view);
         Ok(view)
     }
@@ -170,7 +177,9 @@ pub(crate) async fn answer(
     let number = match outcome {
         Ok(Some(number)) => number,
         Ok(None) => return Ok(()),
-        Err(Error::Expired) if broker.bus.is_held(pairing) && broker.auth.outcome(pairing).await?.is_none() => {
+        Err(Error::Expired)
+            if broker.bus.is_held(pairing) && broker.auth.outcome(pairing).await?.is_none() =>
+        {
             return Err(Error::NotAsked);
         }
         Err(refused) => return Err(refused),

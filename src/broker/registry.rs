@@ -211,7 +211,10 @@ mod tests {
         assert!(registry.hold(id, &old, 0, Duration::from_secs(9)).is_none(), "a used secret came back");
         drop(second);
         assert!(registry.find(id).is_none());
-        assert!(registry.hold(id, &old, 0, Duration::from_secs(9)).is_none(), "a used secret came back later");
+        assert!(
+            registry.hold(id, &old, 0, Duration::from_secs(9)).is_none(),
+            "a used secret came back later"
+        );
         registry.forget(Duration::from_secs(9));
         assert!(registry.held.is_empty());
     }

@@ -111,7 +111,9 @@ impl BrowserSession {
     /// # Errors
     /// `Busy` when the store is away; then the ask ends with its time.
     pub(crate) async fn abandon(self, broker: &Broker) -> Result<(), Error> {
-        if self.is_asked() && let Some((ask, number)) = broker.auth.abandon(self.id()).await? {
+        if self.is_asked()
+            && let Some((ask, number)) = broker.auth.abandon(self.id()).await?
+        {
             broker.resolve(ask.account, self.id(), number, Reason::Gone);
         }
         Ok(())

@@ -91,9 +91,12 @@ async fn script(address: SocketAddr, owner: &Owner, once: bool) -> anyhow::Resul
     heading("The browser hears it, and exchanges the code for a token.")?;
     let code = waiting.answered().await.context("the browser")?;
     let token = waiting.exchange(owner, &code).await.context("the browser")?;
+    if !once {
+        heading("The scripted phone approves no more, so that you can set up one of your own.")?;
+        phone.unbind().await.context("the phone")?;
+    }
     output::line("claims")?;
-    output::json(&claims(&token)?)?;
-    if once { Ok(()) } else { phone.unbind().await.context("the phone") }
+    output::json(&claims(&token)?)
 }
 
 fn invite(url: &str, owners: &[Owner; 2]) -> anyhow::Result<()> {
@@ -104,7 +107,7 @@ fn invite(url: &str, owners: &[Owner; 2]) -> anyhow::Result<()> {
         .map(|(kind, owner)| format!("  {kind:8} {:20} password {}", owner.email, owner.password.expose()));
     let accounts = accounts.collect::<Vec<_>>().join("\n");
     output::line(&format!(
-        "\nYour turn. The scripted phone is unbound; the server stays up until Ctrl-C.\n\n  \
+        "\nYour turn: the server stays up until Ctrl-C.\n\n  \
          log in   {url}/\n  approve  {url}/phone\n\n{accounts}\n\n\
          Open /phone in one window, log in there and turn approval on; then log in at / in a second window and approve."
     ))

@@ -126,11 +126,14 @@ pub(super) fn later(figment: Figment) -> Result<(Figment, Vec<String>), Error> {
 /// An error in words that name the setting and where it was read.
 pub(super) fn explain(error: figment::Error) -> String {
     let first = error.into_iter().next();
-    first.map_or_else(|| "settings: can't be read".to_owned(), |e| {
-        let place = e.metadata.as_ref().map(|m| format!(" (in {})", m.name)).unwrap_or_default();
-        let key = e.path.join(".");
-        if key.is_empty() { format!("{}{place}", e.kind) } else { format!("{key}: {}{place}", e.kind) }
-    })
+    first.map_or_else(
+        || "settings: can't be read".to_owned(),
+        |e| {
+            let place = e.metadata.as_ref().map(|m| format!(" (in {})", m.name)).unwrap_or_default();
+            let key = e.path.join(".");
+            if key.is_empty() { format!("{}{place}", e.kind) } else { format!("{key}: {}{place}", e.kind) }
+        },
+    )
 }
 
 pub(super) fn span<'de, D: Deserializer<'de>>(d: D) -> Result<Duration, D::Error> {
@@ -195,16 +198,27 @@ fn parse_origin(text: &str) -> Result<String, String> {
 pub(super) fn networks<'de, D: Deserializer<'de>>(d: D) -> Result<Vec<ipnet::IpNet>, D::Error> {
     let read = |text: &String| {
         let address = text.parse::<std::net::IpAddr>().map(ipnet::IpNet::from);
-        text.parse().or(address).map_err(|_| D::Error::custom("must be addresses or networks such as 10.0.0.0/8"))
+        text.parse()
+            .or(address)
+            .map_err(|_| D::Error::custom("must be addresses or networks such as 10.0.0.0/8"))
     };
     Vec::<String>::deserialize(d)?.iter().map(read).collect()
 }
 
 pub(super) fn kinds<'de, D: Deserializer<'de>>(d: D) -> Result<Vec<Kind>, D::Error> {
-    let wrong = || D::Error::custom("must be a list of different kinds, each \"id\" or \"id:name\" in lower-case letters");
-    let kinds: Vec<Kind> =
-        Vec::<String>::deserialize(d)?.iter().map(|t| Kind::parse(t).ok_or_else(wrong)).collect::<Result<_, _>>()?;
-    let twice = kinds.iter().enumerate().any(|(at, kind)| kinds[..at].iter().any(|k| k.id == kind.id || k.name == kind.name));
+    let wrong = || {
+        D::Error::custom(
+            "must be a list of different kinds, each \"id\" or \"id:name\" in lower-case letters",
+        )
+    };
+    let kinds: Vec<Kind> = Vec::<String>::deserialize(d)?
+        .iter()
+        .map(|t| Kind::parse(t).ok_or_else(wrong))
+        .collect::<Result<_, _>>()?;
+    let twice = kinds
+        .iter()
+        .enumerate()
+        .any(|(at, kind)| kinds[..at].iter().any(|k| k.id == kind.id || k.name == kind.name));
     if kinds.is_empty() || twice { Err(wrong()) } else { Ok(kinds) }
 }
 
@@ -213,7 +227,9 @@ pub(super) fn seal_key<'de, D: Deserializer<'de>>(d: D) -> Result<Option<SealKey
     if text.is_empty() {
         return Ok(None);
     }
-    SealKey::parse(&text).map(Some).ok_or_else(|| D::Error::custom("must be 32 bytes in hexadecimal or base64"))
+    SealKey::parse(&text)
+        .map(Some)
+        .ok_or_else(|| D::Error::custom("must be 32 bytes in hexadecimal or base64"))
 }
 
 /// Where the seal key's file is when no setting says.

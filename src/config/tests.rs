@@ -56,7 +56,11 @@ fn a_wrong_setting_is_named() {
     named("", &[("READYLOGIN_PAIRING__TTTL", "1s")], "READYLOGIN_PAIRING__TTTL");
     named("", &[("READYLOGIN_PASSWORD__ITERATIONS", "two")], "READYLOGIN_PASSWORD__ITERATIONS");
     named("[server]\nlisten = \"0.0.0.0:1\"", &[], "server.listen");
-    named("[server]\nlisten = \"0.0.0.0:1\"\ntrusted_proxies = [\"10.0.0.1\"]\n[limits]\nfactor = 0.0", &[], "limits.factor");
+    named(
+        "[server]\nlisten = \"0.0.0.0:1\"\ntrusted_proxies = [\"10.0.0.1\"]\n[limits]\nfactor = 0.0",
+        &[],
+        "limits.factor",
+    );
     named("[store]\nurl = \"mysql://x\"", &[], "store.url");
     named("[jwt]\nalgorithm = \"none\"", &[], "jwt.algorithm");
     named("[accounts]\nkinds = [\"p\", \"p\"]", &[], "accounts.kinds");

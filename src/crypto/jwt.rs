@@ -44,7 +44,12 @@ pub(crate) struct Bearer {
 }
 
 /// Signs a grant.
-pub(crate) fn sign(names: &Names, kid: &str, key: &EncodingKey, grant: &Grant) -> Result<AccessToken, jsonwebtoken::errors::Error> {
+pub(crate) fn sign(
+    names: &Names,
+    kid: &str,
+    key: &EncodingKey,
+    grant: &Grant,
+) -> Result<AccessToken, jsonwebtoken::errors::Error> {
     let mut header = Header::new(Algorithm::ES256);
     header.typ = Some("at+jwt".to_owned());
     header.kid = Some(kid.to_owned());
@@ -92,7 +97,12 @@ pub(crate) fn kid(token: &str) -> Result<String, Invalid> {
 }
 
 /// Verifies signature, names and times. `exp` in the past is reported in [`Bearer::expired`], not refused.
-pub(crate) fn verify(names: &Names, key: &DecodingKey, token: &str, now: Timestamp) -> Result<Bearer, Invalid> {
+pub(crate) fn verify(
+    names: &Names,
+    key: &DecodingKey,
+    token: &str,
+    now: Timestamp,
+) -> Result<Bearer, Invalid> {
     #[derive(Deserialize)]
     struct Claims {
         sub: uuid::Uuid,

@@ -58,7 +58,8 @@ impl Hasher {
             return Err(Error("not argon2id"));
         }
         let params = Params::try_from(&phc).map_err(|_| Error("parameters"))?;
-        let version = phc.version.map_or(Ok(Version::V0x13), Version::try_from).map_err(|_| Error("version"))?;
+        let version =
+            phc.version.map_or(Ok(Version::V0x13), Version::try_from).map_err(|_| Error("version"))?;
         let output = self.compute(&params, version, password, salt, expected.len())?;
         let same: bool = output.as_bytes().ct_eq(expected.as_bytes()).into();
         Ok(match (same, self.is_current(&params)) {
@@ -91,7 +92,12 @@ impl Hasher {
         let argon2 = Argon2::new(Algorithm::Argon2id, version, params.clone());
         Output::init_with(len, |out| {
             argon2
-                .hash_password_into_with_memory(password.expose().as_bytes(), salt, out, &mut self.memory[..blocks])
+                .hash_password_into_with_memory(
+                    password.expose().as_bytes(),
+                    salt,
+                    out,
+                    &mut self.memory[..blocks],
+                )
                 .map_err(Into::into)
         })
         .map_err(|_| Error("argon2"))
@@ -102,7 +108,8 @@ impl Hasher {
 pub(crate) fn is_common(password: &str) -> bool {
     use std::collections::HashSet;
     use std::sync::LazyLock;
-    static COMMON: LazyLock<HashSet<&str>> = LazyLock::new(|| include_str!("common_passwords.txt").lines().collect());
+    static COMMON: LazyLock<HashSet<&str>> =
+        LazyLock::new(|| include_str!("common_passwords.txt").lines().collect());
     COMMON.contains(password)
 }
 

@@ -22,7 +22,8 @@ pub(crate) fn alphanumeric(len: usize) -> String {
     let mut text = String::with_capacity(len);
     while text.len() < len {
         // 248 is the largest multiple of 62 in a byte: rejecting the rest keeps the draw even.
-        let fresh = bytes::<16>().into_iter().filter(|b| *b < 248).map(|b| char::from(SET[usize::from(b % 62)]));
+        let fresh =
+            bytes::<16>().into_iter().filter(|b| *b < 248).map(|b| char::from(SET[usize::from(b % 62)]));
         text.extend(fresh.take(len - text.len()));
     }
     text

@@ -36,7 +36,10 @@ impl SealKey {
     pub fn parse(text: &str) -> Option<Self> {
         let text = text.trim();
         let bytes = Zeroizing::new(match text.len() {
-            64 => (0..64).step_by(2).map(|i| u8::from_str_radix(text.get(i..i + 2)?, 16).ok()).collect::<Option<Vec<u8>>>()?,
+            64 => (0..64)
+                .step_by(2)
+                .map(|i| u8::from_str_radix(text.get(i..i + 2)?, 16).ok())
+                .collect::<Option<Vec<u8>>>()?,
             _ => STANDARD.decode(text).or_else(|_| URL_SAFE_NO_PAD.decode(text)).ok()?,
         });
         <[u8; 32]>::try_from(bytes.as_slice()).ok().map(|key| Self(Zeroizing::new(key)))
@@ -47,7 +50,8 @@ impl SealKey {
         match std::fs::read_to_string(file) {
             Ok(text) => {
                 let text = Zeroizing::new(text);
-                Self::parse(&text).ok_or_else(|| std::io::Error::other("not 32 bytes in hexadecimal or base64"))
+                Self::parse(&text)
+                    .ok_or_else(|| std::io::Error::other("not 32 bytes in hexadecimal or base64"))
             }
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => Self::make_file(file),
             Err(e) => Err(e),

@@ -37,7 +37,10 @@ pub struct Device {
 /// Operating system and browser out of a `User-Agent` header: a hint for the owner's eye, never a fact.
 pub fn from_user_agent(agent: &str) -> (String, String) {
     let find = |table: &[(&str, &str)]| {
-        table.iter().find(|(mark, _)| agent.contains(mark)).map_or(String::new(), |(_, name)| (*name).to_owned())
+        table
+            .iter()
+            .find(|(mark, _)| agent.contains(mark))
+            .map_or(String::new(), |(_, name)| (*name).to_owned())
     };
     let os = find(&[
         ("Android", "Android"),

@@ -91,9 +91,16 @@ mod tests {
 
     #[test]
     fn every_tenth_failure_blocks_and_the_hundredth_ends_the_method() {
-        let policy = LockPolicy { after: 10, block_for: std::time::Duration::from_secs(900), disable_after: 100 };
+        let policy =
+            LockPolicy { after: 10, block_for: std::time::Duration::from_secs(900), disable_after: 100 };
         let of = |run| policy.consequence(run);
-        assert_eq!([of(1), of(9), of(10), of(11)].map(|c| c == Consequence::Blocked), [false, false, true, false]);
-        assert_eq!([of(20), of(99), of(100)], [Consequence::Blocked, Consequence::Counted, Consequence::MethodOff]);
+        assert_eq!(
+            [of(1), of(9), of(10), of(11)].map(|c| c == Consequence::Blocked),
+            [false, false, true, false]
+        );
+        assert_eq!(
+            [of(20), of(99), of(100)],
+            [Consequence::Blocked, Consequence::Counted, Consequence::MethodOff]
+        );
     }
 }

@@ -102,7 +102,10 @@ pub(super) async fn remove_method(
     Ok(message("Double auth deleted successfully"))
 }
 
-pub(super) async fn approving_devices(State(http): State<Http>, Bearer(live): Bearer) -> Result<Response, Refusal> {
+pub(super) async fn approving_devices(
+    State(http): State<Http>,
+    Bearer(live): Bearer,
+) -> Result<Response, Refusal> {
     let devices = http.auth.devices(live.account).await?;
     let approving: Vec<_> = devices.iter().filter(|d| d.approving).map(|d| device_json(d, &live)).collect();
     Ok(axum::Json(json!({"devices": approving})).into_response())

@@ -43,7 +43,9 @@ impl IntoResponse for Refusal {
             Self::BadJson => plain(StatusCode::BAD_REQUEST, "Invalid JSON input", "bad_json"),
             Self::BadField => plain(StatusCode::BAD_REQUEST, "Invalid or missing field", "bad_field"),
             Self::TooLarge => plain(StatusCode::PAYLOAD_TOO_LARGE, "Body too large", "too_large"),
-            Self::WrongType => plain(StatusCode::UNSUPPORTED_MEDIA_TYPE, "Send application/json", "unsupported_media_type"),
+            Self::WrongType => {
+                plain(StatusCode::UNSUPPORTED_MEDIA_TYPE, "Send application/json", "unsupported_media_type")
+            }
             Self::TooSlow => plain(StatusCode::REQUEST_TIMEOUT, "Body too slow", "timeout"),
             Self::NotFound => plain(StatusCode::NOT_FOUND, "not found", "not_found"),
         }
@@ -86,9 +88,11 @@ fn outside(error: &Error) -> (StatusCode, &'static str) {
         Error::Weak(why) => (StatusCode::BAD_REQUEST, weak(*why)),
         Error::NotFound => (StatusCode::NOT_FOUND, "not found"),
         Error::SecondFactorNeeded(_) => (StatusCode::UNAUTHORIZED, "A second factor is needed"),
-        Error::Expired | Error::NotAsked | Error::AlreadyAsked | Error::AlreadyAnswered | Error::WrongAccount => {
-            (StatusCode::CONFLICT, "not possible now")
-        }
+        Error::Expired
+        | Error::NotAsked
+        | Error::AlreadyAsked
+        | Error::AlreadyAnswered
+        | Error::WrongAccount => (StatusCode::CONFLICT, "not possible now"),
         Error::Internal(_) => (StatusCode::INTERNAL_SERVER_ERROR, "Internal error"),
     }
 }
@@ -105,7 +109,8 @@ fn weak(why: WeakPassword) -> &'static str {
 fn challenge(error: &Error) -> HeaderValue {
     match error {
         Error::StaleProof => {
-            let text = format!("Bearer error=\"insufficient_user_authentication\", max_age=\"{}\"", FRESH.as_secs());
+            let text =
+                format!("Bearer error=\"insufficient_user_authentication\", max_age=\"{}\"", FRESH.as_secs());
             HeaderValue::from_str(&text).unwrap_or(HeaderValue::from_static("Bearer"))
         }
         Error::NotAuthenticated => HeaderValue::from_static("Bearer error=\"invalid_token\""),

@@ -13,6 +13,7 @@ use serde::de::DeserializeOwned;
 use super::Http;
 use super::error::Refusal;
 use crate::auth::Error;
+use crate::net::json::{self, BadJson};
 use crate::net::{Peer, client_address};
 use crate::store::sessions::Live;
 
@@ -76,7 +77,8 @@ impl FromRequestParts<Http> for Client {
         let peer = parts.extensions.get::<Peer>().copied();
         let peer = peer.ok_or_else(|| Error::internal("a request without a peer"))?;
         let source = client_address(&parts.headers, peer, &http.trusted_proxies);
-        let agent = parts.headers.get(USER_AGENT).and_then(|v| v.to_str().ok()).unwrap_or_default().to_owned();
+        let agent =
+            parts.headers.get(USER_AGENT).and_then(|v| v.to_str().ok()).unwrap_or_default().to_owned();
         Ok(Self { source, agent })
     }
 }
@@ -85,7 +87,8 @@ impl FromRequestParts<Http> for KindPath {
     type Rejection = Refusal;
 
     async fn from_request_parts(parts: &mut Parts, http: &Http) -> Result<Self, Refusal> {
-        let Path(kind) = Path::<String>::from_request_parts(parts, http).await.map_err(|_| Refusal::NotFound)?;
+        let Path(kind) =
+            Path::<String>::from_request_parts(parts, http).await.map_err(|_| Refusal::NotFound)?;
         if http.auth.config.kind(&kind).is_some() { Ok(Self(kind)) } else { Err(Refusal::NotFound) }
     }
 }
@@ -96,7 +99,10 @@ fn bearer_token(headers: &HeaderMap) -> Option<&str> {
 }
 
 fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Refusal> {
-    serde_json::from_slice(bytes).map_err(|e| if e.is_data() { Refusal::BadField } else { Refusal::BadJson })
+    json::parse(bytes).map_err(|bad| match bad {
+        BadJson::Field => Refusal::BadField,
+        BadJson::Syntax => Refusal::BadJson,
+    })
 }
 
 async fn read_json(request: Request, http: &Http) -> Result<Bytes, Refusal> {

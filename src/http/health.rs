@@ -39,5 +39,6 @@ pub(super) async fn settings(State(http): State<Http>) -> Response {
         Registration::Closed => "closed",
         Registration::Open => "open",
     };
-    Json(json!({"kinds": kinds, "registration": registration, "publicUrl": &*http.public_url})).into_response()
+    Json(json!({"kinds": kinds, "registration": registration, "publicUrl": &*http.public_url}))
+        .into_response()
 }

@@ -76,8 +76,10 @@ pub(super) async fn exchange(
 ) -> Result<Response, Refusal> {
     let code = body.token_2fa.take().ok_or(Refusal::BadField)?;
     let code = code.trim();
-    let is_ticket = code.len() == TICKET_CHARS && code.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b));
-    let credential = if is_ticket { Credential::Ticket(Ticket::new(code.to_owned())) } else { Credential::Shapeless };
+    let is_ticket =
+        code.len() == TICKET_CHARS && code.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b));
+    let credential =
+        if is_ticket { Credential::Ticket(Ticket::new(code.to_owned())) } else { Credential::Shapeless };
     // A used, expired or foreign ticket counts for rates only (CONTRACT.md section 1, counters).
     let counted = http.auth.limits.hit(TICKETS_PER_SOURCE, client.source)?;
     let login = body.login(&client);
@@ -116,7 +118,13 @@ fn token(minted: &Minted) -> Response {
 }
 
 impl LoginBody {
-    async fn mint(self, http: &Http, kind: &str, credential: Credential, login: Login) -> Result<Minted, Error> {
+    async fn mint(
+        self,
+        http: &Http,
+        kind: &str,
+        credential: Credential,
+        login: Login,
+    ) -> Result<Minted, Error> {
         let password = Password::new(self.password);
         let account = http.auth.prove_password(kind, &self.email, &password, login.source).await?;
         http.auth.mint(account, credential, login).await
@@ -127,7 +135,13 @@ impl LoginBody {
         let text = |field: &Option<String>| field.as_deref().map(shown).filter(|text| !text.is_empty());
         let os = text(&self.device_os).or_else(|| text(&self.os)).unwrap_or(agent_os);
         let browser = text(&self.browser).unwrap_or(agent_browser);
-        let fallback = || [browser.as_str(), os.as_str()].into_iter().filter(|t| !t.is_empty()).collect::<Vec<_>>().join(", ");
+        let fallback = || {
+            [browser.as_str(), os.as_str()]
+                .into_iter()
+                .filter(|t| !t.is_empty())
+                .collect::<Vec<_>>()
+                .join(", ")
+        };
         let name = text(&self.name_device).or_else(|| text(&self.device_name)).unwrap_or_else(fallback);
         let device = DeviceFacts {
             device_type: text(&self.device_type).unwrap_or_default(),

@@ -69,7 +69,9 @@ fn account_routes() -> Router<Http> {
         .route("/dashboard/2fa/devices", get(dashboard::approving_devices))
         .route(
             "/dashboard/2fa/device/{id}",
-            get(dashboard::approving_device).post(dashboard::approve_device).delete(dashboard::stop_approving),
+            get(dashboard::approving_device)
+                .post(dashboard::approve_device)
+                .delete(dashboard::stop_approving),
         )
         .route("/dashboard/devices", get(dashboard::devices))
         .route("/dashboard/device/{id}", get(dashboard::device).delete(dashboard::revoke_device))
@@ -97,7 +99,10 @@ async fn common_headers(State(is_https): State<bool>, request: Request, next: Ne
     headers.entry(CONTENT_TYPE).or_insert(HeaderValue::from_static("text/plain; charset=utf-8"));
     headers.entry("referrer-policy").or_insert(HeaderValue::from_static("no-referrer"));
     if is_https {
-        headers.insert(STRICT_TRANSPORT_SECURITY, HeaderValue::from_static("max-age=31536000; includeSubDomains"));
+        headers.insert(
+            STRICT_TRANSPORT_SECURITY,
+            HeaderValue::from_static("max-age=31536000; includeSubDomains"),
+        );
     }
     response
 }

@@ -1,5 +1,6 @@
 //! What stands in front of sockets and HTTP alike: the listener with its time limits, TLS, the client's address.
 
+pub(crate) mod json;
 mod serve;
 mod source;
 mod stream;

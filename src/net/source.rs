@@ -33,7 +33,9 @@ pub(crate) fn client_address(headers: &HeaderMap, peer: Peer, trusted: &[IpNet])
 fn claims(headers: &HeaderMap) -> Vec<Option<IpAddr>> {
     let list = |name: HeaderName| {
         let values = headers.get_all(name).into_iter();
-        values.flat_map(|v| v.to_str().unwrap_or("?").split(',').map(str::trim).map(str::to_owned).collect::<Vec<_>>())
+        values.flat_map(|v| {
+            v.to_str().unwrap_or("?").split(',').map(str::trim).map(str::to_owned).collect::<Vec<_>>()
+        })
     };
     if headers.contains_key(FORWARDED) {
         return list(FORWARDED).map(|element| forwarded_for(&element)).collect();
@@ -101,12 +103,18 @@ mod tests {
         assert_eq!(xff("203.0.113.5, 198.51.100.1, 10.0.0.2"), "198.51.100.1");
         assert_eq!(xff("203.0.113.5, nonsense, 10.0.0.2"), "10.0.0.2");
         assert_eq!(xff("10.0.0.3"), "10.0.0.3");
-        assert_eq!(address("10.0.0.1", &[("x-forwarded-for", "1.1.1.1"), ("x-forwarded-for", "2.2.2.2:80")]), "2.2.2.2");
+        assert_eq!(
+            address("10.0.0.1", &[("x-forwarded-for", "1.1.1.1"), ("x-forwarded-for", "2.2.2.2:80")]),
+            "2.2.2.2"
+        );
     }
 
     #[test]
     fn the_standard_header_wins() {
-        let headers = [("x-forwarded-for", "203.0.113.5"), ("forwarded", "proto=https;For=\"[2001:db8::7]:4711\";by=x")];
+        let headers = [
+            ("x-forwarded-for", "203.0.113.5"),
+            ("forwarded", "proto=https;For=\"[2001:db8::7]:4711\";by=x"),
+        ];
         assert_eq!(address("::1", &headers), "2001:db8::7");
         assert_eq!(address("10.0.0.1", &[("forwarded", "for=unknown")]), "10.0.0.1");
         assert_eq!(address("::ffff:10.0.0.1", &[("x-forwarded-for", "192.0.2.1")]), "192.0.2.1");
@@ -121,7 +129,9 @@ mod tests {
             origins.allow(&headers)
         };
         assert!(passes(&[]) && passes(&["https://login.example"]) && passes(&["https://APP.example"]));
-        for bad in ["null", "", "http://login.example", "https://login.example.evil", "https://login.example:444"] {
+        for bad in
+            ["null", "", "http://login.example", "https://login.example.evil", "https://login.example:444"]
+        {
             assert!(!passes(&[bad]), "{bad}");
         }
         assert!(!passes(&["https://login.example", "https://login.example"]));

@@ -16,7 +16,8 @@ const INSERT: &str = "INSERT INTO accounts (uuid, kind, email, email_key, name, 
 const BY_EMAIL: &str = concat!("SELECT ", columns!(), " FROM accounts WHERE kind = $1 AND email_key = $2");
 const BY_ID: &str = concat!("SELECT ", columns!(), " FROM accounts WHERE id = $1");
 const LIST: &str = concat!("SELECT ", columns!(), " FROM accounts ORDER BY kind, email_key");
-const DISABLE: &str = "UPDATE accounts SET disabled_at = COALESCE(disabled_at, $2), updated_at = $2 WHERE id = $1";
+const DISABLE: &str =
+    "UPDATE accounts SET disabled_at = COALESCE(disabled_at, $2), updated_at = $2 WHERE id = $1";
 const ENABLE: &str = "UPDATE accounts SET disabled_at = NULL, updated_at = $2 WHERE id = $1";
 const SET_PASSWORD: &str = "UPDATE accounts SET password = $2, updated_at = $3 WHERE id = $1";
 const UPGRADE: &str = "UPDATE accounts SET password = $3 WHERE id = $1 AND password = $2";
@@ -71,21 +72,40 @@ pub(crate) async fn lock(tx: &mut Tx, id: AccountId) -> Result<Option<Account>, 
 }
 
 /// Stops an account, or starts it again; a repeated stop keeps the time of the first.
-pub(crate) async fn set_disabled(tx: &mut Tx, id: AccountId, disabled: bool, now: Timestamp) -> Result<(), Error> {
+pub(crate) async fn set_disabled(
+    tx: &mut Tx,
+    id: AccountId,
+    disabled: bool,
+    now: Timestamp,
+) -> Result<(), Error> {
     tx.execute(if disabled { DISABLE } else { ENABLE }, [arg(id.0), arg(now)]).await.map(drop)
 }
 
-pub(crate) async fn set_password(tx: &mut Tx, id: AccountId, hash: &PasswordHash, now: Timestamp) -> Result<(), Error> {
+pub(crate) async fn set_password(
+    tx: &mut Tx,
+    id: AccountId,
+    hash: &PasswordHash,
+    now: Timestamp,
+) -> Result<(), Error> {
     tx.execute(SET_PASSWORD, [arg(id.0), arg(hash.0.as_str()), arg(now)]).await.map(drop)
 }
 
 /// Replaces a hash by one of today's cost, unless the password changed meanwhile.
-pub(crate) async fn upgrade_password(tx: &mut Tx, id: AccountId, old: &PasswordHash, new: &PasswordHash) -> Result<(), Error> {
+pub(crate) async fn upgrade_password(
+    tx: &mut Tx,
+    id: AccountId,
+    old: &PasswordHash,
+    new: &PasswordHash,
+) -> Result<(), Error> {
     tx.execute(UPGRADE, [arg(id.0), arg(old.0.as_str()), arg(new.0.as_str())]).await.map(drop)
 }
 
 /// Blocks second factors over `[from, until)`, or with `None` unblocks them.
-pub(crate) async fn set_block(tx: &mut Tx, id: AccountId, block: Option<(Timestamp, Timestamp)>) -> Result<(), Error> {
+pub(crate) async fn set_block(
+    tx: &mut Tx,
+    id: AccountId,
+    block: Option<(Timestamp, Timestamp)>,
+) -> Result<(), Error> {
     let args = [arg(id.0), arg(block.map(|b| b.0)), arg(block.map(|b| b.1))];
     tx.execute(BLOCK, args).await.map(drop)
 }

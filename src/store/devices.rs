@@ -13,8 +13,12 @@ macro_rules! columns {
 
 const INSERT: &str = "INSERT INTO devices (account_id, device_type, name, os, browser, location, ip, created_at) \
      VALUES ($1, $2, $3, $4, $5, $6, $7, $8) RETURNING id";
-const LIST: &str = concat!("SELECT ", columns!(), " FROM devices d WHERE account_id = $1 AND revoked_at IS NULL \
-     AND EXISTS (SELECT 1 FROM sessions s WHERE s.device_id = d.id AND s.revoked_at IS NULL AND s.expires_at > $2) ORDER BY id");
+const LIST: &str = concat!(
+    "SELECT ",
+    columns!(),
+    " FROM devices d WHERE account_id = $1 AND revoked_at IS NULL \
+     AND EXISTS (SELECT 1 FROM sessions s WHERE s.device_id = d.id AND s.revoked_at IS NULL AND s.expires_at > $2) ORDER BY id"
+);
 const APPROVE: &str = "UPDATE devices SET approving_since = COALESCE(approving_since, $3) \
      WHERE account_id = $1 AND id = $2 AND revoked_at IS NULL";
 const STOP: &str = "UPDATE devices SET approving_since = NULL WHERE account_id = $1 AND id = $2 AND approving_since IS NOT NULL";
@@ -24,7 +28,12 @@ const OWNER: &str = "SELECT account_id FROM devices WHERE id = $1 AND revoked_at
 const APPROVING_SINCE: &str = "SELECT approving_since FROM devices \
      WHERE account_id = $1 AND id = $2 AND revoked_at IS NULL AND approving_since IS NOT NULL";
 
-pub(crate) async fn insert(tx: &mut Tx, account: AccountId, facts: &DeviceFacts, now: Timestamp) -> Result<DeviceId, Error> {
+pub(crate) async fn insert(
+    tx: &mut Tx,
+    account: AccountId,
+    facts: &DeviceFacts,
+    now: Timestamp,
+) -> Result<DeviceId, Error> {
     let args = [
         arg(account.0),
         arg(facts.device_type.as_str()),
@@ -44,7 +53,12 @@ pub(crate) async fn list(tx: &mut Tx, account: AccountId, now: Timestamp) -> Res
 }
 
 /// Lets a device approve; false when the account has no such device.
-pub(crate) async fn approve(tx: &mut Tx, account: AccountId, id: DeviceId, now: Timestamp) -> Result<bool, Error> {
+pub(crate) async fn approve(
+    tx: &mut Tx,
+    account: AccountId,
+    id: DeviceId,
+    now: Timestamp,
+) -> Result<bool, Error> {
     Ok(tx.execute(APPROVE, [arg(account.0), arg(id.0), arg(now)]).await? == 1)
 }
 
@@ -58,7 +72,12 @@ pub(crate) async fn stop_all_approving(tx: &mut Tx, account: AccountId) -> Resul
 }
 
 /// Ends a device for good; false when the account has no such device.
-pub(crate) async fn revoke(tx: &mut Tx, account: AccountId, id: DeviceId, now: Timestamp) -> Result<bool, Error> {
+pub(crate) async fn revoke(
+    tx: &mut Tx,
+    account: AccountId,
+    id: DeviceId,
+    now: Timestamp,
+) -> Result<bool, Error> {
     Ok(tx.execute(REVOKE, [arg(account.0), arg(id.0), arg(now)]).await? == 1)
 }
 
@@ -68,7 +87,11 @@ pub(crate) async fn owner(tx: &mut Tx, id: DeviceId) -> Result<Option<AccountId>
 }
 
 /// Since when a device of the account may approve, if it may.
-pub(crate) async fn approving_since(tx: &mut Tx, account: AccountId, id: DeviceId) -> Result<Option<Timestamp>, Error> {
+pub(crate) async fn approving_since(
+    tx: &mut Tx,
+    account: AccountId,
+    id: DeviceId,
+) -> Result<Option<Timestamp>, Error> {
     let row = tx.optional(APPROVING_SINCE, [arg(account.0), arg(id.0)]).await?;
     row.map(|row| row.get(0).map(Timestamp)).transpose()
 }

@@ -6,7 +6,8 @@ use crate::domain::ids::AccountId;
 use crate::domain::time::Timestamp;
 
 const METHODS: &str = "SELECT method FROM factors WHERE account_id = $1";
-const TURN_ON: &str = "INSERT INTO factors (account_id, method, created_at) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING";
+const TURN_ON: &str =
+    "INSERT INTO factors (account_id, method, created_at) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING";
 const TURN_OFF: &str = "DELETE FROM factors WHERE account_id = $1 AND method = $2";
 const TURN_ALL_OFF: &str = "DELETE FROM factors WHERE account_id = $1";
 const FAILED: &str = "INSERT INTO factor_failures (account_id, method, run) VALUES ($1, $2, 1) \
@@ -15,7 +16,8 @@ const SUCCEEDED: &str = "DELETE FROM factor_failures WHERE account_id = $1 AND m
 const FORGET_FAILURES: &str = "DELETE FROM factor_failures WHERE account_id = $1";
 const CLEAR_CODES: &str = "DELETE FROM backup_codes WHERE account_id = $1";
 const ADD_CODE: &str = "INSERT INTO backup_codes (account_id, hash) VALUES ($1, $2)";
-const USE_CODE: &str = "UPDATE backup_codes SET used_at = $3 WHERE account_id = $1 AND hash = $2 AND used_at IS NULL";
+const USE_CODE: &str =
+    "UPDATE backup_codes SET used_at = $3 WHERE account_id = $1 AND hash = $2 AND used_at IS NULL";
 const KNOWS_CODE: &str = "SELECT 1 FROM backup_codes WHERE account_id = $1 AND hash = $2";
 
 /// The methods that are on, in the order of [`Method`].
@@ -30,7 +32,12 @@ pub(crate) async fn methods(tx: &mut Tx, account: AccountId) -> Result<Vec<Metho
 }
 
 /// Turns a method on and forgets its failures: binding again is what ends its being off.
-pub(crate) async fn turn_on(tx: &mut Tx, account: AccountId, method: Method, now: Timestamp) -> Result<(), Error> {
+pub(crate) async fn turn_on(
+    tx: &mut Tx,
+    account: AccountId,
+    method: Method,
+    now: Timestamp,
+) -> Result<(), Error> {
     tx.execute(SUCCEEDED, [arg(account.0), arg(method.as_str())]).await?;
     tx.execute(TURN_ON, [arg(account.0), arg(method.as_str()), arg(now)]).await.map(drop)
 }
@@ -62,7 +69,12 @@ pub(crate) async fn forget_failures(tx: &mut Tx, account: AccountId) -> Result<(
 }
 
 /// Replaces all backup codes by these hashes.
-pub(crate) async fn replace_codes(tx: &mut Tx, account: AccountId, hashes: &[[u8; 32]], now: Timestamp) -> Result<(), Error> {
+pub(crate) async fn replace_codes(
+    tx: &mut Tx,
+    account: AccountId,
+    hashes: &[[u8; 32]],
+    now: Timestamp,
+) -> Result<(), Error> {
     tx.execute(CLEAR_CODES, [arg(account.0)]).await?;
     for hash in hashes {
         tx.execute(ADD_CODE, [arg(account.0), arg(hash.as_slice())]).await?;
@@ -83,7 +95,12 @@ pub(crate) enum Spent {
 }
 
 /// Spends a backup code: of many that race, one gets [`Spent::Now`].
-pub(crate) async fn use_code(tx: &mut Tx, account: AccountId, hash: &[u8; 32], now: Timestamp) -> Result<Spent, Error> {
+pub(crate) async fn use_code(
+    tx: &mut Tx,
+    account: AccountId,
+    hash: &[u8; 32],
+    now: Timestamp,
+) -> Result<Spent, Error> {
     if tx.execute(USE_CODE, [arg(account.0), arg(hash.as_slice()), arg(now)]).await? == 1 {
         return Ok(Spent::Now);
     }

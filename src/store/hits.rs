@@ -14,7 +14,12 @@ pub(crate) async fn count(tx: &mut Tx, bucket: &str, since: Timestamp) -> Result
 }
 
 /// Hits `bucket`; after `expires_at` the hit may be forgotten.
-pub(crate) async fn add(tx: &mut Tx, bucket: &str, now: Timestamp, expires_at: Timestamp) -> Result<(), Error> {
+pub(crate) async fn add(
+    tx: &mut Tx,
+    bucket: &str,
+    now: Timestamp,
+    expires_at: Timestamp,
+) -> Result<(), Error> {
     tx.execute(ADD, [arg(bucket), arg(now), arg(expires_at)]).await.map(drop)
 }
 

@@ -6,7 +6,8 @@ use crate::domain::time::Timestamp;
 const SECRET: &str = "SELECT sealed FROM server_secrets WHERE name = $1";
 const ADD_SECRET: &str = "INSERT INTO server_secrets (name, sealed) VALUES ($1, $2) ON CONFLICT DO NOTHING";
 const SIGNING: &str = "SELECT kid, public, sealed, created_at, signs_from FROM signing_keys ORDER BY signs_from, created_at, kid";
-const ADD_SIGNING: &str = "INSERT INTO signing_keys (kid, public, sealed, created_at, signs_from) VALUES ($1, $2, $3, $4, $5)";
+const ADD_SIGNING: &str =
+    "INSERT INTO signing_keys (kid, public, sealed, created_at, signs_from) VALUES ($1, $2, $3, $4, $5)";
 const ADD_FIRST: &str = "INSERT INTO signing_keys (kid, public, sealed, created_at, signs_from) \
      SELECT $1, $2, $3, $4, $5 WHERE NOT EXISTS (SELECT 1 FROM signing_keys)";
 const FORGET_PRIVATE: &str = "UPDATE signing_keys SET sealed = NULL WHERE kid = $1";

@@ -22,7 +22,11 @@ const INSERT: &str = concat!(
 const SAVE: &str = "UPDATE pairings SET asks = $2, state = $3, account_id = $4, asked_by = $5, shown = $6, asked_at = $7, \
      ask_expires_at = $8, device_id = $9, answered_at = $10 WHERE uuid = $1 AND asks = $11 AND state = $12";
 const RESUME: &str = "UPDATE pairings SET resumes = $2 WHERE uuid = $1 AND resumes <= $2";
-const PENDING: &str = concat!("SELECT ", columns!(), " FROM pairings WHERE account_id = $1 AND state = 'asked' AND shown = 1 AND ask_expires_at > $2");
+const PENDING: &str = concat!(
+    "SELECT ",
+    columns!(),
+    " FROM pairings WHERE account_id = $1 AND state = 'asked' AND shown = 1 AND ask_expires_at > $2"
+);
 const OVERDUE: &str = "SELECT uuid FROM pairings WHERE state = 'asked' AND ask_expires_at <= $1 ORDER BY ask_expires_at LIMIT 100";
 const DROP_ASKS: &str = "UPDATE pairings SET state = 'expired' WHERE account_id = $1 AND state = 'asked'";
 
@@ -122,7 +126,9 @@ fn changing(pairing: &Pairing) -> Vec<super::tx::Arg> {
     let none = None::<i64>;
     let mut columns = vec![arg(pairing.asks), arg(state_name(&pairing.state))];
     columns.extend(match &pairing.state {
-        State::Ready | State::Expired => [arg(none), arg(None::<String>), arg(none), arg(none), arg(none), arg(none), arg(none)],
+        State::Ready | State::Expired => {
+            [arg(none), arg(None::<String>), arg(none), arg(none), arg(none), arg(none), arg(none)]
+        }
         State::Asked(ask) => [
             arg(ask.account.0),
             arg(match ask.by {

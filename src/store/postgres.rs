@@ -21,7 +21,8 @@ pub(crate) struct Postgres {
 
 impl Postgres {
     pub(super) async fn open(url: &str, connections: u32) -> Result<Self, Error> {
-        let pool = PgPoolOptions::new().max_connections(connections).acquire_timeout(PATIENCE).connect(url).await?;
+        let pool =
+            PgPoolOptions::new().max_connections(connections).acquire_timeout(PATIENCE).connect(url).await?;
         // Takes an advisory lock: of many nodes that start at once one migrates, the others wait.
         sqlx::migrate!("src/store/migrations/postgres")
             .run(&pool)
@@ -40,7 +41,8 @@ impl Postgres {
         let work = tokio::spawn(async move {
             let mut tx = Tx::Postgres(pool.begin().await?);
             let outcome = AssertUnwindSafe(async { unit(&mut tx).await }).catch_unwind().await;
-            finish(tx, outcome.unwrap_or_else(|_| Err(Error::Failed("a unit of work panicked".to_owned())))).await
+            finish(tx, outcome.unwrap_or_else(|_| Err(Error::Failed("a unit of work panicked".to_owned()))))
+                .await
         });
         work.await.unwrap_or_else(|e| Err(Error::Failed(e.to_string())))
     }

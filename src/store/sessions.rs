@@ -11,7 +11,8 @@ const LIVE: &str = "SELECT s.account_id, s.device_id, s.client_id, s.amr, s.acr,
      JOIN accounts a ON a.id = s.account_id JOIN devices d ON d.id = s.device_id \
      WHERE s.uuid = $1 AND s.revoked_at IS NULL AND s.expires_at > $2 AND a.disabled_at IS NULL AND d.revoked_at IS NULL";
 const PROVE: &str = "UPDATE sessions SET proved_at = $2 WHERE uuid = $1";
-const SLIDE: &str = "UPDATE sessions SET expires_at = $2 WHERE device_id = $1 AND revoked_at IS NULL AND expires_at < $2";
+const SLIDE: &str =
+    "UPDATE sessions SET expires_at = $2 WHERE device_id = $1 AND revoked_at IS NULL AND expires_at < $2";
 const SHORTEN: &str = "UPDATE sessions SET expires_at = $2 WHERE device_id = $1 AND expires_at > $2";
 const REVOKE_DEVICE: &str = "UPDATE sessions SET revoked_at = $2 WHERE device_id = $1 AND revoked_at IS NULL";
 const REVOKE_OTHERS: &str = "UPDATE sessions SET revoked_at = $3 WHERE account_id = $1 AND uuid <> $2 AND revoked_at IS NULL \
@@ -90,7 +91,12 @@ pub(crate) async fn revoke_device(tx: &mut Tx, device: DeviceId, now: Timestamp)
 }
 
 /// Ends the account's other sessions. Approving phones stay: they are its second factor, and are ended as such.
-pub(crate) async fn revoke_others(tx: &mut Tx, account: AccountId, keep: SessionId, now: Timestamp) -> Result<(), Error> {
+pub(crate) async fn revoke_others(
+    tx: &mut Tx,
+    account: AccountId,
+    keep: SessionId,
+    now: Timestamp,
+) -> Result<(), Error> {
     tx.execute(REVOKE_OTHERS, [arg(account.0), arg(keep.to_string()), arg(now)]).await.map(drop)
 }
 

@@ -37,7 +37,8 @@ pub(crate) struct Sqlite {
 impl Sqlite {
     pub(super) async fn open(path: &Path) -> Result<Self, Error> {
         if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
-            std::fs::create_dir_all(folder).map_err(|e| Error::Failed(format!("{}: {e}", folder.display())))?;
+            std::fs::create_dir_all(folder)
+                .map_err(|e| Error::Failed(format!("{}: {e}", folder.display())))?;
         }
         let options = SqliteConnectOptions::new()
             .filename(path)

@@ -1,8 +1,8 @@
 //! One open transaction on either database: SQL with typed arguments in, rows out.
 
+use sqlx::pool::PoolConnection;
 use sqlx::postgres::PgRow;
 use sqlx::sqlite::SqliteRow;
-use sqlx::pool::PoolConnection;
 use sqlx::{ColumnIndex, Decode, Postgres, Row as _, Sqlite, SqliteConnection, Type};
 
 use super::Error;
@@ -67,7 +67,11 @@ macro_rules! run {
 
 impl Tx {
     /// Runs a statement and returns how many rows it changed.
-    pub(crate) async fn execute(&mut self, sql: &'static str, args: impl IntoIterator<Item = Arg>) -> Result<u64, Error> {
+    pub(crate) async fn execute(
+        &mut self,
+        sql: &'static str,
+        args: impl IntoIterator<Item = Arg>,
+    ) -> Result<u64, Error> {
         run!(self, sql, args, |query, conn, _row| Ok(query.execute(conn).await?.rows_affected()))
     }
 
@@ -81,13 +85,26 @@ impl Tx {
     }
 
     /// The one row there must be.
-    pub(crate) async fn one(&mut self, sql: &'static str, args: impl IntoIterator<Item = Arg>) -> Result<Row, Error> {
+    pub(crate) async fn one(
+        &mut self,
+        sql: &'static str,
+        args: impl IntoIterator<Item = Arg>,
+    ) -> Result<Row, Error> {
         self.optional(sql, args).await?.ok_or_else(|| Error::Failed("a row is missing".to_owned()))
     }
 
     /// All rows.
-    pub(crate) async fn all(&mut self, sql: &'static str, args: impl IntoIterator<Item = Arg>) -> Result<Vec<Row>, Error> {
-        run!(self, sql, args, |query, conn, row| Ok(query.fetch_all(conn).await?.into_iter().map(row).collect()))
+    pub(crate) async fn all(
+        &mut self,
+        sql: &'static str,
+        args: impl IntoIterator<Item = Arg>,
+    ) -> Result<Vec<Row>, Error> {
+        run!(self, sql, args, |query, conn, row| Ok(query
+            .fetch_all(conn)
+            .await?
+            .into_iter()
+            .map(row)
+            .collect()))
     }
 }
 

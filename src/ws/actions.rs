@@ -27,7 +27,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Socket<S> {
     pub(super) async fn on_text(&mut self, text: &str) -> Flow {
         let outcome = match wire::parse(text) {
             Err(malformed) => return self.send(wire::malformed(malformed)),
-            Ok(Incoming::ReadyLogin { os, browser, location }) => self.ready_login(&os, &browser, &location).await,
+            Ok(Incoming::ReadyLogin { os, browser, location }) => {
+                self.ready_login(&os, &browser, &location).await
+            }
             Ok(Incoming::Resume { pairing, secret }) => self.resume(pairing, secret).await,
             Ok(Incoming::Ready { token }) => self.ready(token).await,
             Ok(Incoming::Ask { pairing, kind, email, password }) => {
@@ -68,7 +70,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Socket<S> {
             old.abandon(&self.broker).await?;
         }
         let ip = self.source.to_string();
-        let (session, verdict) = BrowserSession::resume(&self.broker, pairing, &secret, ip, &self.mailbox).await?;
+        let (session, verdict) =
+            BrowserSession::resume(&self.broker, pairing, &secret, ip, &self.mailbox).await?;
         let welcomed = self.welcome(session);
         Ok(if welcomed.is_continue() { self.tell(verdict) } else { welcomed })
     }

@@ -170,7 +170,12 @@ impl Live {
     }
 
     /// Reads every message that is complete.
-    fn read_all<S>(&mut self, bridge: &mut Bridge<'_, '_, S>, phase: Phase, inbox: &mut Vec<String>) -> Result<Phase, Gone>
+    fn read_all<S>(
+        &mut self,
+        bridge: &mut Bridge<'_, '_, S>,
+        phase: Phase,
+        inbox: &mut Vec<String>,
+    ) -> Result<Phase, Gone>
     where
         S: AsyncRead + AsyncWrite + Unpin,
     {
@@ -181,7 +186,9 @@ impl Live {
                     inbox.push(text.as_str().to_owned());
                     continue;
                 }
-                Ok(Message::Binary(_)) if phase == Phase::Open => (CloseCode::Unsupported, "text frames only"),
+                Ok(Message::Binary(_)) if phase == Phase::Open => {
+                    (CloseCode::Unsupported, "text frames only")
+                }
                 Ok(Message::Close(_)) => {
                     phase = Phase::Closing;
                     continue;

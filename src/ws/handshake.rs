@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use axum::Extension;
 use axum::extract::{Request, State};
-use axum::http::header::{CONNECTION, RETRY_AFTER, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_VERSION, UPGRADE};
+use axum::http::header::{
+    CONNECTION, RETRY_AFTER, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_VERSION, UPGRADE,
+};
 use axum::http::{HeaderMap, HeaderName, StatusCode};
 use axum::response::{IntoResponse as _, Response};
 use hyper_util::rt::TokioIo;
@@ -18,7 +20,11 @@ use crate::net::{Peer, Stream, client_address};
 /// Seconds after which a client that found no place may try again.
 const COME_BACK: &str = "10";
 
-pub(super) async fn upgrade(State(front): State<Front>, Extension(peer): Extension<Peer>, mut request: Request) -> Response {
+pub(super) async fn upgrade(
+    State(front): State<Front>,
+    Extension(peer): Extension<Peer>,
+    mut request: Request,
+) -> Response {
     let headers = request.headers();
     let Some(accept) = accept_key(headers) else {
         let wanted = [(UPGRADE, "websocket"), (CONNECTION, "Upgrade"), (SEC_WEBSOCKET_VERSION, "13")];
@@ -33,8 +39,12 @@ pub(super) async fn upgrade(State(front): State<Front>, Extension(peer): Extensi
     let source = client_address(headers, peer, &front.trusted_proxies);
     let seat = match take_seat(&front, source) {
         Ok(seat) => seat,
-        Err(Full::Source) => return refuse(StatusCode::TOO_MANY_REQUESTS, [(RETRY_AFTER, COME_BACK)], "too many sockets"),
-        Err(Full::All) => return refuse(StatusCode::SERVICE_UNAVAILABLE, [(RETRY_AFTER, COME_BACK)], "no socket is free"),
+        Err(Full::Source) => {
+            return refuse(StatusCode::TOO_MANY_REQUESTS, [(RETRY_AFTER, COME_BACK)], "too many sockets");
+        }
+        Err(Full::All) => {
+            return refuse(StatusCode::SERVICE_UNAVAILABLE, [(RETRY_AFTER, COME_BACK)], "no socket is free");
+        }
     };
     let upgrade = hyper::upgrade::on(&mut request);
     let tracker = front.tracker.clone();
@@ -73,14 +83,23 @@ fn take_seat(front: &Front, source: std::net::IpAddr) -> Result<Seat, Full> {
 /// `Sec-WebSocket-Accept`, when the request is a handshake of version 13.
 fn accept_key(headers: &HeaderMap) -> Option<String> {
     let has = |name: HeaderName, word: &str| {
-        headers.get_all(name).iter().filter_map(|v| v.to_str().ok()).any(|v| v.split(',').any(|t| t.trim().eq_ignore_ascii_case(word)))
+        headers
+            .get_all(name)
+            .iter()
+            .filter_map(|v| v.to_str().ok())
+            .any(|v| v.split(',').any(|t| t.trim().eq_ignore_ascii_case(word)))
     };
-    let is_handshake = has(UPGRADE, "websocket") && has(CONNECTION, "upgrade") && has(SEC_WEBSOCKET_VERSION, "13");
+    let is_handshake =
+        has(UPGRADE, "websocket") && has(CONNECTION, "upgrade") && has(SEC_WEBSOCKET_VERSION, "13");
     let key = headers.get(SEC_WEBSOCKET_KEY)?.as_bytes();
     // Sixteen bytes in base64 (RFC 6455 §4.1).
     (is_handshake && key.len() == 24 && key.ends_with(b"==")).then(|| derive_accept_key(key))
 }
 
-fn refuse<const N: usize>(status: StatusCode, headers: [(HeaderName, &'static str); N], text: &'static str) -> Response {
+fn refuse<const N: usize>(
+    status: StatusCode,
+    headers: [(HeaderName, &'static str); N],
+    text: &'static str,
+) -> Response {
     (status, headers, text).into_response()
 }

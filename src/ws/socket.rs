@@ -63,7 +63,13 @@ enum Event {
 pub(super) type Flow = ControlFlow<()>;
 
 impl<S: AsyncRead + AsyncWrite + Unpin + Send> Socket<S> {
-    pub(super) fn new(broker: Arc<Broker>, source: Source, seat: Seat, mailbox: Arc<Mailbox>, stream: S) -> Self {
+    pub(super) fn new(
+        broker: Arc<Broker>,
+        source: Source,
+        seat: Seat,
+        mailbox: Arc<Mailbox>,
+        stream: S,
+    ) -> Self {
         let frames = Frames::new(stream, broker.auth.config.socket.max_message);
         Self {
             broker,

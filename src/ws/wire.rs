@@ -49,7 +49,7 @@ struct Fields {
 
 /// Reads a text frame.
 pub(super) fn parse(text: &str) -> Result<Incoming, Malformed> {
-    let fields: Fields = serde_json::from_str(text).map_err(|_| Malformed::Message)?;
+    let fields: Fields = crate::net::json::parse(text.as_bytes()).map_err(|_| Malformed::Message)?;
     let token = |text: Option<String>| text.map(AccessToken::new).ok_or(Malformed::Message);
     let pairing = |text: Option<String>| text.and_then(|t| t.trim().parse().ok()).ok_or(Malformed::Message);
     // A shipped phone client sends a trailing space.
@@ -80,7 +80,12 @@ pub(super) fn parse(text: &str) -> Result<Incoming, Malformed> {
 }
 
 /// To a browser: it waits under this uuid, and this lets it come back.
-pub(super) fn browser_ready(pairing: PairingId, resume: &ResumeSecret, expires_in: Duration, is_asked: bool) -> String {
+pub(super) fn browser_ready(
+    pairing: PairingId,
+    resume: &ResumeSecret,
+    expires_in: Duration,
+    is_asked: bool,
+) -> String {
     #[derive(Serialize)]
     #[serde(rename_all = "camelCase")]
     struct Frame<'a> {
@@ -109,7 +114,11 @@ pub(super) fn phone_ready(token: &AccessToken, is_approving: bool) -> String {
         #[serde(skip_serializing_if = "Option::is_none")]
         approving: Option<bool>,
     }
-    json(&Frame { message: "Connection ready", token: token.expose(), approving: (!is_approving).then_some(false) })
+    json(&Frame {
+        message: "Connection ready",
+        token: token.expose(),
+        approving: (!is_approving).then_some(false),
+    })
 }
 
 /// The answer to an ask (with the seconds that phones have) and to a response (without).
@@ -248,22 +257,37 @@ mod tests {
 
     #[test]
     fn actions_are_trimmed_and_uuids_read_in_any_case() {
-        let text = format!(r#"{{"action":" responseMobileConnection ","authToken":"t","uuid":"{UUID}","response":true,"x":1}}"#);
+        let text = format!(
+            r#"{{"action":" responseMobileConnection ","authToken":"t","uuid":"{UUID}","response":true,"x":1}}"#
+        );
         assert!(matches!(parse(&text), Ok(Incoming::Answer { approved: true, .. })));
     }
 
     #[test]
     fn only_json_true_approves() {
         for response in ["\"true\"", "1", "null", "[true]", "{}", "true,\"response\":true"] {
-            let text = format!(r#"{{"action":"responseMobileConnection","authToken":"t","uuid":"{UUID}","response":{response}}}"#);
+            let text = format!(
+                r#"{{"action":"responseMobileConnection","authToken":"t","uuid":"{UUID}","response":{response}}}"#
+            );
             assert_eq!(parse(&text).err(), Some(Malformed::Message), "{response}");
         }
     }
 
     #[test]
     fn what_is_no_message_is_told_apart_from_what_is_no_action() {
-        let deep = format!(r#"{{"action":"ready","authToken":"t","x":{}{}}}"#, "[".repeat(200), "]".repeat(200));
-        for bad in ["", "nonsense", "[]", "{}", "null", r#"{"action":1}"#, r#"{"action":"ready"}"#, "{\"action\":\"a\0\"}", &deep] {
+        let deep =
+            format!(r#"{{"action":"ready","authToken":"t","x":{}{}}}"#, "[".repeat(200), "]".repeat(200));
+        for bad in [
+            "",
+            "nonsense",
+            "[]",
+            "{}",
+            "null",
+            r#"{"action":1}"#,
+            r#"{"action":"ready"}"#,
+            "{\"action\":\"a\0\"}",
+            &deep,
+        ] {
             assert_eq!(parse(bad).err(), Some(Malformed::Message), "{bad}");
         }
         assert_eq!(parse(r#"{"action":"fly"}"#).err(), Some(Malformed::Action));

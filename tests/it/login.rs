@@ -52,7 +52,8 @@ async fn a_phone_that_scanned_the_uuid_asks_for_the_browser() {
     let mut browser = server.socket().await;
     let uuid = browser.ready_login().await["uuid"].clone();
 
-    let scan = json!({"action": "askMobileConnection", "uuid": uuid, "type": "p", "email": "ANN@example.org"});
+    let scan =
+        json!({"action": "askMobileConnection", "uuid": uuid, "type": "p", "email": "ANN@example.org"});
     let ask = phone.socket.call(&scan).await;
     assert_eq!(ask["action"], "ask_mobile_connection");
     assert_eq!(ask["uuid"], uuid);

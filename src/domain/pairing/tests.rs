@@ -19,7 +19,8 @@ enum Step {
 }
 
 fn steps() -> Vec<Step> {
-    let mut steps = vec![Step::Do(Event::Expire), Step::Do(Event::Abandon), Step::Wait(Duration::from_secs(6))];
+    let mut steps =
+        vec![Step::Do(Event::Expire), Step::Do(Event::Abandon), Step::Wait(Duration::from_secs(6))];
     for account in ACCOUNTS {
         for (by, shown) in [(Asker::Browser, true), (Asker::Browser, false), (Asker::Phone, true)] {
             steps.push(Step::Do(Event::Ask { account, by, shown, ttl: TTL }));

@@ -32,7 +32,8 @@ async fn read(frames: &mut Frames<DuplexStream>) -> Result<Vec<String>, Gone> {
 
 #[tokio::test]
 async fn a_message_cut_at_every_byte_arrives_and_nothing_is_kept() {
-    let whole = [masked(0x01, "héllo ".as_bytes()), masked(0x89, b"ping"), masked(0x80, &[b'x'; 300])].concat();
+    let whole =
+        [masked(0x01, "héllo ".as_bytes()), masked(0x89, b"ping"), masked(0x80, &[b'x'; 300])].concat();
     for cut in 1..whole.len() {
         let (mut client, mut frames) = pair(8192);
         client.write_all(&whole[..cut]).await.unwrap();

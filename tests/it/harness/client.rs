@@ -43,7 +43,13 @@ impl Http {
     }
 
     /// Any method, with or without a bearer and a JSON body.
-    pub(crate) async fn send(&self, method: &str, path: &str, token: Option<&str>, body: Option<&Value>) -> Answer {
+    pub(crate) async fn send(
+        &self,
+        method: &str,
+        path: &str,
+        token: Option<&str>,
+        body: Option<&Value>,
+    ) -> Answer {
         let mut request = self.request(method, path);
         if let Some(token) = token {
             request = request.bearer_auth(token);

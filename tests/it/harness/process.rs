@@ -24,9 +24,11 @@ impl Process {
     pub(crate) async fn start(arguments: &[&str], settings: &[(String, String)], folder: &Path) -> Self {
         let mut child = command(arguments, settings, folder).stdout(Stdio::piped()).spawn().unwrap();
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        let first = tokio::time::timeout(PATIENCE, lines.next_line()).await.expect("a first line in time").unwrap();
+        let first =
+            tokio::time::timeout(PATIENCE, lines.next_line()).await.expect("a first line in time").unwrap();
         let first = first.expect("a first line");
-        let url = first.strip_prefix("listening on ").unwrap_or_else(|| panic!("first line: {first}")).to_owned();
+        let url =
+            first.strip_prefix("listening on ").unwrap_or_else(|| panic!("first line: {first}")).to_owned();
         Self { child, lines, http: Http::new(&url), url }
     }
 
@@ -65,14 +67,21 @@ pub(crate) struct Finished {
 }
 
 /// Runs a command to its end with this standard input.
-pub(crate) async fn run(arguments: &[&str], settings: &[(String, String)], folder: &Path, input: &str) -> Finished {
+pub(crate) async fn run(
+    arguments: &[&str],
+    settings: &[(String, String)],
+    folder: &Path,
+    input: &str,
+) -> Finished {
     let mut command = command(arguments, settings, folder);
-    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut child =
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let mut stdin = child.stdin.take().unwrap();
     // A command that reads no input may be gone already.
     let _ = stdin.write_all(input.as_bytes()).await;
     drop(stdin);
-    let output = tokio::time::timeout(PATIENCE * 3, child.wait_with_output()).await.expect("it ends in time").unwrap();
+    let output =
+        tokio::time::timeout(PATIENCE * 3, child.wait_with_output()).await.expect("it ends in time").unwrap();
     Finished {
         code: output.status.code(),
         stdout: String::from_utf8(output.stdout).unwrap(),

@@ -24,7 +24,10 @@ impl Socket {
     }
 
     /// A handshake with further headers; the error holds the refusal.
-    pub(crate) async fn try_open(url: &str, headers: &[(&'static str, &str)]) -> Result<Self, tungstenite::Error> {
+    pub(crate) async fn try_open(
+        url: &str,
+        headers: &[(&'static str, &str)],
+    ) -> Result<Self, tungstenite::Error> {
         let address = format!("{}/ws", url.replacen("http", "ws", 1));
         let mut request = address.into_client_request()?;
         for (name, value) in headers {
