@@ -59,7 +59,7 @@ impl Server {
         let origins = Arc::new(origins(&config, &url, address));
         let config = Arc::new(config);
         let auth = Arc::new(open(config.clone(), clock, &url).await?);
-        let broker = Broker::new(auth.clone(), Bus::local());
+        let broker = Broker::new(auth.clone(), &Bus::local());
         let (tracker, stop) = (TaskTracker::new(), CancellationToken::new());
         let router = router(&config, &auth, &broker, &url, origins, &tracker);
         let connections = Connections {

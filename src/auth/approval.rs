@@ -39,10 +39,8 @@ pub(crate) struct Asked {
 /// What a browser that waits, or comes back, has to be told.
 #[derive(Clone, Debug)]
 pub(crate) enum Outcome {
-    /// Nobody was asked.
-    Ready,
-    /// Somebody was asked.
-    Asked(Ask),
+    /// Nothing yet.
+    Waiting,
     /// The one-time code.
     Approved(Ticket),
     Refused,
@@ -161,8 +159,8 @@ pub(super) async fn outcome(
     told_for: std::time::Duration,
 ) -> Result<Outcome, store::Error> {
     Ok(match &pairing.state {
-        State::Ready if now < pairing.expires_at => Outcome::Ready,
-        State::Asked(ask) if now < ask.expires_at => Outcome::Asked(*ask),
+        State::Ready if now < pairing.expires_at => Outcome::Waiting,
+        State::Asked(ask) if now < ask.expires_at => Outcome::Waiting,
         State::Answered(answer) if answer.approved => {
             let ticket = ticket_of(root, pairing);
             let hash = digest(ticket.expose().as_bytes());

@@ -36,13 +36,6 @@ pub(crate) struct Login {
     pub(crate) source: IpAddr,
 }
 
-/// A token, and whose it is.
-#[derive(Debug)]
-pub(crate) struct Minted {
-    pub(crate) token: AccessToken,
-    pub(crate) account: AccountId,
-}
-
 /// What the transaction needs to know, owned by it.
 struct Order {
     account: Account,
@@ -69,8 +62,7 @@ impl Auth {
         account: Account,
         credential: Credential,
         login: Login,
-    ) -> Result<Minted, Error> {
-        let id = account.id;
+    ) -> Result<AccessToken, Error> {
         let order = Order {
             kind_name: self
                 .config
@@ -89,7 +81,7 @@ impl Auth {
         };
         // A refusal is a value here: the failure that it counted has to stay.
         let grant = self.store.write(move |tx| Box::pin(order.fill(tx))).await??;
-        Ok(Minted { token: self.keyring.sign(&grant)?, account: id })
+        self.keyring.sign(&grant)
     }
 
     /// A fresh token for a session that lives: the same login, told again.

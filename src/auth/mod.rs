@@ -18,12 +18,11 @@ use std::time::Duration;
 
 pub(crate) use approval::{AskView, Asked, Outcome};
 pub(crate) use error::Error;
-pub(crate) use factors::{Bound, DoubleAuth};
+pub(crate) use factors::DoubleAuth;
 pub(crate) use keyring::Keyring;
 pub(crate) use limits::{Limits, source_network};
-pub(crate) use mint::{Credential, Login, Minted};
+pub(crate) use mint::{Credential, Login};
 pub(crate) use password::Passwords;
-pub(crate) use resume::ResumeToken;
 
 use crate::clock::Clock;
 use crate::config::Config;

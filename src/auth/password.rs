@@ -106,10 +106,8 @@ impl Auth {
     ) -> Result<Account, Error> {
         let address = Email::parse(email);
         let by_source = self.limits.hit(PASSWORDS_PER_SOURCE, source)?;
-        let by_address = match &address {
-            Some(address) => Some(self.limits.hit_address(PASSWORDS_PER_ADDRESS, source, kind, address)),
-            None => None,
-        };
+        let by_address =
+            address.as_ref().map(|a| self.limits.hit_address(PASSWORDS_PER_ADDRESS, source, kind, a));
         let by_address = match by_address.transpose() {
             Ok(hit) => hit,
             Err(too_many) => {

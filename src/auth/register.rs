@@ -1,12 +1,12 @@
 //! Making accounts: by strangers where registration is open, and by operators.
 
 use super::limits::REGISTRATIONS_PER_SOURCE;
-use super::{Auth, Credential, Error, Login, Minted};
+use super::{Auth, Credential, Error, Login};
 use crate::config::Registration;
 use crate::crypto::random;
 use crate::domain::account::{Account, Email, check_new_password};
 use crate::domain::ids::AccountId;
-use crate::domain::secret::Password;
+use crate::domain::secret::{AccessToken, Password};
 use crate::domain::text::shown;
 use crate::store::{Tx, accounts, audit};
 
@@ -33,7 +33,7 @@ impl Auth {
         password: Password,
         name: &str,
         login: Login,
-    ) -> Result<Minted, Error> {
+    ) -> Result<AccessToken, Error> {
         if self.config.accounts.registration == Registration::Closed {
             return Err(Error::RegistrationClosed);
         }

@@ -80,7 +80,7 @@ impl Auth {
             let Some(stored) = stored else { return Ok(Some(Err(Error::Expired))) };
             Ok(Some(match outcome(tx, &stored.pairing, &root, now, told_for).await? {
                 Outcome::Over => Err(Error::Expired),
-                told => Ok((stored, told)),
+                told @ (Outcome::Waiting | Outcome::Approved(_) | Outcome::Refused) => Ok((stored, told)),
             }))
         };
         self.store.write(move |tx| Box::pin(async move { unit(tx).await })).await?.transpose()

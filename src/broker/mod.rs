@@ -43,7 +43,7 @@ pub(crate) struct Broker {
 }
 
 impl Broker {
-    pub(crate) fn new(auth: Arc<Auth>, bus: Bus) -> Arc<Self> {
+    pub(crate) fn new(auth: Arc<Auth>, bus: &Bus) -> Arc<Self> {
         let broker = Arc::new(Self {
             auth,
             bus: bus.clone(),

@@ -144,8 +144,7 @@ impl PhoneSession {
         if self.live.kind != kind || asked.as_ref().map(|e| e.key()) != own.as_ref().map(|e| e.key()) {
             return Err(Error::WrongAccount);
         }
-        let view =
-            broker.bus.scan(pairing, Scan { account: self.live.account, device: self.live.device }).await?;
+        let view = broker.bus.scan(pairing, Scan { account: self.live.account }).await?;
         self.shows(&view);
         Ok(view)
     }

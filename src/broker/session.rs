@@ -60,7 +60,7 @@ impl BrowserSession {
         let found = broker.auth.resume(token.clone(), ip.clone(), !is_ours).await?;
         let (stored, outcome) = match found {
             Some(found) => found,
-            None if broker.auth.clock.now() < token.expires_at => (token.fresh(ip), Outcome::Ready),
+            None if broker.auth.clock.now() < token.expires_at => (token.fresh(ip), Outcome::Waiting),
             None => return Err(Error::Expired),
         };
         let verdict = Verdict::from(outcome);
@@ -177,7 +177,7 @@ impl BrowserSession {
 impl From<Outcome> for Verdict {
     fn from(outcome: Outcome) -> Self {
         match outcome {
-            Outcome::Ready | Outcome::Asked(_) => Self::Wait,
+            Outcome::Waiting => Self::Wait,
             Outcome::Approved(ticket) => Self::Approved(ticket),
             Outcome::Refused => Self::Refused,
             Outcome::Over => Self::Expired,

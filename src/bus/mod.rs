@@ -7,7 +7,7 @@ use std::sync::{Arc, OnceLock, Weak};
 use futures_util::future::BoxFuture;
 
 use crate::auth::{AskView, Error};
-use crate::domain::ids::{AccountId, DeviceId, PairingId};
+use crate::domain::ids::{AccountId, PairingId};
 
 /// What one node tells the others.
 #[derive(Clone, Debug)]
@@ -46,7 +46,6 @@ pub(crate) enum Reason {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Scan {
     pub(crate) account: AccountId,
-    pub(crate) device: DeviceId,
 }
 
 /// A node as the bus sees it; the broker is one.

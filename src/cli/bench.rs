@@ -56,7 +56,7 @@ struct Report {
 }
 
 pub(super) async fn run(args: Args) -> anyhow::Result<()> {
-    let needed = u64::from(args.sockets + WARM_UP) + OTHER_FILES;
+    let needed = u64::from(args.sockets) + u64::from(WARM_UP) + OTHER_FILES;
     if let Some(limit) = open_files().filter(|limit| *limit < needed) {
         let fits = limit.saturating_sub(u64::from(WARM_UP) + OTHER_FILES);
         return Err(Usage(format!(

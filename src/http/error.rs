@@ -107,15 +107,12 @@ fn weak(why: WeakPassword) -> &'static str {
 
 /// RFC 6750 §3 and, for a proof that is too old, RFC 9470 §3.
 fn challenge(error: &Error) -> HeaderValue {
-    match error {
-        Error::StaleProof => {
-            let text =
-                format!("Bearer error=\"insufficient_user_authentication\", max_age=\"{}\"", FRESH.as_secs());
-            HeaderValue::from_str(&text).unwrap_or(HeaderValue::from_static("Bearer"))
-        }
-        Error::NotAuthenticated => HeaderValue::from_static("Bearer error=\"invalid_token\""),
-        _ => HeaderValue::from_static("Bearer"),
+    if *error == Error::NotAuthenticated {
+        return HeaderValue::from_static("Bearer error=\"invalid_token\"");
     }
+    let stale = format!("Bearer error=\"{}\", max_age=\"{}\"", Error::StaleProof.code(), FRESH.as_secs());
+    let stale = HeaderValue::from_str(&stale).ok().filter(|_| *error == Error::StaleProof);
+    stale.unwrap_or(HeaderValue::from_static("Bearer"))
 }
 
 fn plain(status: StatusCode, message: &str, code: &str) -> Response {

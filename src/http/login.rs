@@ -10,9 +10,9 @@ use super::Http;
 use super::error::Refusal;
 use super::extract::{Bearer, Client, Json, KindPath, OptionalJson};
 use crate::auth::limits::TICKETS_PER_SOURCE;
-use crate::auth::{Credential, Error, Login, Minted};
+use crate::auth::{Credential, Error, Login};
 use crate::domain::device::{DeviceFacts, from_user_agent};
-use crate::domain::secret::{BackupCode, Password, Ticket};
+use crate::domain::secret::{AccessToken, BackupCode, Password, Ticket};
 use crate::domain::text::shown;
 
 /// A ticket in base64url: 256 bits.
@@ -113,8 +113,8 @@ pub(super) async fn logout(
     Ok(StatusCode::NO_CONTENT)
 }
 
-fn token(minted: &Minted) -> Response {
-    axum::Json(json!({"token": minted.token.expose()})).into_response()
+fn token(minted: &AccessToken) -> Response {
+    axum::Json(json!({"token": minted.expose()})).into_response()
 }
 
 impl LoginBody {
@@ -124,7 +124,7 @@ impl LoginBody {
         kind: &str,
         credential: Credential,
         login: Login,
-    ) -> Result<Minted, Error> {
+    ) -> Result<AccessToken, Error> {
         let password = Password::new(self.password);
         let account = http.auth.prove_password(kind, &self.email, &password, login.source).await?;
         http.auth.mint(account, credential, login).await

@@ -40,10 +40,8 @@ pub(crate) enum Error {
 
 impl From<sqlx::Error> for Error {
     fn from(error: sqlx::Error) -> Self {
-        match &error {
-            sqlx::Error::Database(e) if e.is_unique_violation() => Self::Duplicate,
-            _ => Self::Failed(error.to_string()),
-        }
+        let is_duplicate = error.as_database_error().is_some_and(|e| e.is_unique_violation());
+        if is_duplicate { Self::Duplicate } else { Self::Failed(error.to_string()) }
     }
 }
 

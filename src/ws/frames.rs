@@ -140,7 +140,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Frames<S> {
             let closes = matches!(message, Message::Close(_));
             let written = match message {
                 Message::Close(frame) => live.context.close(&mut bridge, frame),
-                other => live.context.write(&mut bridge, other),
+                Message::Text(_)
+                | Message::Ping(_)
+                | Message::Binary(_)
+                | Message::Pong(_)
+                | Message::Frame(_) => live.context.write(&mut bridge, message),
             };
             self.is_blocked |= blocked(written)?;
             self.phase = if closes { Phase::Closing } else { self.phase };

@@ -1,0 +1,134 @@
+//! The house rules as tests: the map in `src/lib.rs` is true, arrows point down, every file says what lives there.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// The modules in the order of the map: each may use only those before it.
+const ORDER: [&str; 13] = [
+    "domain", "clock", "crypto", "config", "store", "auth", "bus", "broker", "net", "ws", "http", "app",
+    "cli",
+];
+
+fn root() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn files(folder: &Path, ending: &str) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            found.extend(files(&path, ending));
+        } else if path.extension().is_some_and(|e| e == ending) {
+            found.push(path);
+        }
+    }
+    found
+}
+
+/// The module of `src` that a file belongs to.
+fn module_of(file: &Path) -> String {
+    let inside = file.strip_prefix(root().join("src")).unwrap();
+    inside.components().next().unwrap().as_os_str().to_str().unwrap().trim_end_matches(".rs").to_owned()
+}
+
+/// The modules that a text names as `crate::…`, comments aside.
+fn used(text: &str) -> BTreeSet<String> {
+    let code =
+        text.lines().filter(|line| !line.trim_start().starts_with("//")).collect::<Vec<_>>().join("\n");
+    let mut used = BTreeSet::new();
+    for rest in code.split("crate::").skip(1) {
+        let group = rest.strip_prefix('{').and_then(|inner| inner.split_once('}')).map(|(inner, _)| inner);
+        for name in group.unwrap_or(rest).split(',').take(if group.is_some() { usize::MAX } else { 1 }) {
+            let name: String =
+                name.trim().chars().take_while(|c| c.is_ascii_lowercase() || *c == '_').collect();
+            used.insert(name);
+        }
+    }
+    used
+}
+
+#[test]
+fn every_file_opens_with_one_sentence_that_says_what_lives_there() {
+    for file in [files(&root().join("src"), "rs"), files(&root().join("tests"), "rs")].concat() {
+        let first = fs::read_to_string(&file).unwrap().lines().next().unwrap_or_default().to_owned();
+        assert!(first.starts_with("//! ") && first.len() > 20, "{}: {first:?}", file.display());
+    }
+}
+
+#[test]
+fn arrows_point_down() {
+    for file in files(&root().join("src"), "rs") {
+        let module = module_of(&file);
+        let Some(place) = ORDER.iter().position(|name| *name == module) else { continue };
+        for name in used(&fs::read_to_string(&file).unwrap()) {
+            let Some(other) = ORDER.iter().position(|known| *known == name) else { continue };
+            assert!(other <= place, "{}: {module} uses {name}, which is above it", file.display());
+            assert!(!(module == "http" && name == "ws"), "{}: http uses ws", file.display());
+        }
+    }
+}
+
+#[test]
+fn the_map_lists_every_module_in_order() {
+    let lib = fs::read_to_string(root().join("src/lib.rs")).unwrap();
+    let rows = lib.lines().filter_map(|line| line.strip_prefix("//! | ")).skip(1);
+    let listed: Vec<String> =
+        rows.map(|row| row.split('|').next().unwrap().trim().replace(['`', '[', ']'], "")).collect();
+    assert_eq!(listed, ORDER);
+    let modules: BTreeSet<String> = lib
+        .lines()
+        .filter_map(|line| line.trim_start_matches("pub ").strip_prefix("mod "))
+        .map(|name| name.trim_end_matches(';').to_owned())
+        .collect();
+    assert_eq!(modules, ORDER.iter().map(|name| (*name).to_owned()).collect());
+}
+
+#[test]
+fn the_domain_knows_no_runtime_no_store_no_json_and_no_clock() {
+    for file in files(&root().join("src/domain"), "rs") {
+        let text = fs::read_to_string(&file).unwrap();
+        for foreign in ["tokio", "sqlx", "serde", "SystemTime", "Instant", "getrandom"] {
+            let code = text
+                .lines()
+                .filter(|line| !line.trim_start().starts_with("//"))
+                .any(|line| line.contains(foreign));
+            assert!(!code, "{}: {foreign}", file.display());
+        }
+    }
+}
+
+#[test]
+fn tokens_are_signed_in_one_place() {
+    for file in files(&root().join("src"), "rs") {
+        let text = fs::read_to_string(&file).unwrap();
+        let signs = text.contains("keyring.sign(") || text.contains("jwt::sign(");
+        let path = file.strip_prefix(root().join("src")).unwrap().display().to_string();
+        assert!(
+            !signs || ["auth/mint.rs", "auth/keyring.rs"].contains(&path.as_str()),
+            "{path} signs tokens"
+        );
+    }
+}
+
+#[test]
+fn pages_hold_nothing_inline_and_nothing_from_elsewhere() {
+    for file in files(&root().join("static"), "html") {
+        let text = fs::read_to_string(&file).unwrap();
+        for foreign in
+            ["<style", "style=\"", "onclick", "javascript:", "src=\"http", "href=\"http", "<script>"]
+        {
+            assert!(!text.contains(foreign), "{}: {foreign}", file.display());
+        }
+    }
+}
+
+#[test]
+fn both_databases_have_the_same_migrations() {
+    let names = |kind: &str| -> BTreeSet<String> {
+        let folder = root().join("src/store/migrations").join(kind);
+        files(&folder, "sql").iter().map(|f| f.file_name().unwrap().to_str().unwrap().to_owned()).collect()
+    };
+    assert_eq!(names("sqlite"), names("postgres"));
+}
