@@ -28,7 +28,10 @@ pub struct Server {
     auth: Arc<Auth>,
     broker: Arc<Broker>,
     tracker: TaskTracker,
+    /// No new connections; those there are finish.
     stop: CancellationToken,
+    /// The last connection is gone: what looks after them ends too.
+    ended: CancellationToken,
     failed: CancellationToken,
 }
 
@@ -60,7 +63,7 @@ impl Server {
         let config = Arc::new(config);
         let auth = Arc::new(open(config.clone(), clock, &url).await?);
         let broker = Broker::new(auth.clone(), &Bus::local());
-        let (tracker, stop) = (TaskTracker::new(), CancellationToken::new());
+        let (tracker, stop, ended) = (TaskTracker::new(), CancellationToken::new(), CancellationToken::new());
         let router = router(&config, &auth, &broker, &url, origins, &tracker);
         let connections = Connections {
             tls,
@@ -70,10 +73,10 @@ impl Server {
         };
         let server =
             Self { address, url: bound, auth, broker, tracker, stop, failed: CancellationToken::new() };
-        server.essential("accept loop", net::serve(listener, router, connections));
+        server.essential("accept loop", &server.stop, net::serve(listener, router, connections));
         let (sweeper, keeper) = (server.broker.clone(), server.broker.clone());
-        server.essential("sweep", async move { sweeper.sweep().await });
-        server.essential("housekeeping", async move { keeper.keep_house().await });
+        server.essential("sweep", &server.ended, async move { sweeper.sweep().await });
+        server.essential("housekeeping", &server.ended, async move { keeper.keep_house().await });
         Ok(server)
     }
 
@@ -110,24 +113,29 @@ impl Server {
         if tokio::time::timeout(patience, self.tracker.wait()).await.is_err() {
             tracing::warn!("some connections did not finish in time");
         }
+        self.ended.cancel();
         self.auth.store.close().await;
     }
 
-    /// Spawns what the server can't do without: when it ends before the server is stopped, the server stops.
-    fn essential(&self, name: &'static str, task: impl Future<Output = ()> + Send + 'static) {
-        let (stop, failed) = (self.stop.clone(), self.failed.clone());
-        let work = self.tracker.spawn(async move {
+    /// Spawns what the server can't do without: when it ends before `end`, the server stops.
+    fn essential(
+        &self,
+        name: &'static str,
+        end: &CancellationToken,
+        task: impl Future<Output = ()> + Send + 'static,
+    ) {
+        let (end, failed) = (end.clone(), self.failed.clone());
+        let work = tokio::spawn(task);
+        tokio::spawn(async move {
+            let abort = work.abort_handle();
             tokio::select! {
-                () = stop.cancelled() => {}
-                () = task => {}
-            }
-        });
-        let stop = self.stop.clone();
-        self.tracker.spawn(async move {
-            let ended = work.await;
-            if !stop.is_cancelled() {
-                tracing::error!(part = name, panicked = ended.is_err(), "an essential part has died");
-                failed.cancel();
+                () = end.cancelled() => abort.abort(),
+                ended = work => {
+                    if !end.is_cancelled() {
+                        tracing::error!(part = name, panicked = ended.is_err(), "an essential part has died");
+                        failed.cancel();
+                    }
+                }
             }
         });
     }

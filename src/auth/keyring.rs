@@ -17,7 +17,7 @@ use crate::crypto::seal::SealKey;
 use crate::domain::claims::Grant;
 use crate::domain::secret::AccessToken;
 use crate::domain::time::Timestamp;
-use crate::store::{self, Store};
+use crate::store::{self, Store, Tx};
 
 /// What a signing key is sealed for.
 const PURPOSE: &str = "signing key";
@@ -37,6 +37,8 @@ struct Keys {
     /// In the order in which they sign.
     all: Vec<Key>,
     by_kid: HashMap<String, usize>,
+    /// All names under which these keys have signed.
+    issuers: Vec<String>,
 }
 
 struct Key {
@@ -71,10 +73,11 @@ impl Keyring {
     /// Reads the keys again and destroys the private halves that have signed their last token.
     pub(crate) async fn reload(&self, store: &Store) -> Result<(), Error> {
         let now = self.clock.now();
-        let rows = store.read(|tx| Box::pin(async move { store::keys::signing(tx).await })).await?;
+        let unit = async |tx: &mut Tx| Ok((store::keys::signing(tx).await?, store::keys::issuers(tx).await?));
+        let (rows, issuers) = store.read(move |tx| Box::pin(async move { unit(tx).await })).await?;
         let keys = rows.iter().map(|row| self.open_key(row)).collect::<Result<Vec<_>, Error>>()?;
         let by_kid = keys.iter().enumerate().map(|(at, key)| (key.kid.clone(), at)).collect();
-        let keys = Keys { all: keys, by_kid };
+        let keys = Keys { all: keys, by_kid, issuers };
         let finished: Vec<String> = match keys.current_at(now) {
             Some(current) => {
                 keys.all[..current].iter().filter(|k| k.encoding.is_some()).map(|k| k.kid.clone()).collect()
@@ -114,7 +117,7 @@ impl Keyring {
         let kid = jwt::kid(token)?;
         let keys = self.keys.read().clone();
         let key = keys.by_kid.get(&kid).and_then(|at| keys.all.get(*at)).ok_or(Invalid::Forged)?;
-        jwt::verify(&self.names, &key.decoding, token, self.clock.now())
+        jwt::verify(&keys.issuers, &self.names.audience, &key.decoding, token, self.clock.now())
     }
 
     /// The JWK set (RFC 7517 §5): keys that sign, will sign, or signed a token that may still live.
@@ -134,7 +137,7 @@ impl Keyring {
 
     async fn add(&self, store: &Store, signs_from: Timestamp, only_first: bool) -> Result<(), Error> {
         let fresh = FreshKey::generate().map_err(|e| Error::internal(e.to_string()))?;
-        let now = self.clock.now();
+        let (now, issuer) = (self.clock.now(), self.names.issuer.clone());
         let key = store::keys::SigningKey {
             sealed: Some(self.seal.seal(PURPOSE, &fresh.private)),
             kid: fresh.kid,
@@ -145,6 +148,7 @@ impl Keyring {
         store
             .write(move |tx| {
                 Box::pin(async move {
+                    store::keys::add_issuer(tx, &issuer, now).await?;
                     store::keys::add_signing(tx, key, only_first).await?;
                     store::signals::emit(tx, store::signals::Signal::Keys, now).await
                 })

@@ -96,9 +96,10 @@ pub(crate) fn kid(token: &str) -> Result<String, Invalid> {
     if ours { Ok(head.kid) } else { Err(Invalid::Forged) }
 }
 
-/// Verifies signature, names and times. `exp` in the past is reported in [`Bearer::expired`], not refused.
+/// Verifies signature, names and times. `issuers` are all names under which this server has signed. `exp` in the past is reported in [`Bearer::expired`], not refused.
 pub(crate) fn verify(
-    names: &Names,
+    issuers: &[String],
+    audience: &str,
     key: &DecodingKey,
     token: &str,
     now: Timestamp,
@@ -114,8 +115,8 @@ pub(crate) fn verify(
         exp: i64,
     }
     let mut validation = Validation::new(Algorithm::ES256);
-    validation.set_issuer(&[&names.issuer]);
-    validation.set_audience(&[&names.audience]);
+    validation.set_issuer(issuers);
+    validation.set_audience(&[audience]);
     validation.set_required_spec_claims(&["iss", "aud", "exp", "sub"]);
     // Times are compared below, with this server's own clock.
     validation.validate_exp = false;

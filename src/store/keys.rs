@@ -10,6 +10,8 @@ const ADD_SIGNING: &str =
     "INSERT INTO signing_keys (kid, public, sealed, created_at, signs_from) VALUES ($1, $2, $3, $4, $5)";
 const ADD_FIRST: &str = "INSERT INTO signing_keys (kid, public, sealed, created_at, signs_from) \
      SELECT $1, $2, $3, $4, $5 WHERE NOT EXISTS (SELECT 1 FROM signing_keys)";
+const ADD_ISSUER: &str = "INSERT INTO issuers (issuer, since) VALUES ($1, $2) ON CONFLICT DO NOTHING";
+const ISSUERS: &str = "SELECT issuer FROM issuers";
 const FORGET_PRIVATE: &str = "UPDATE signing_keys SET sealed = NULL WHERE kid = $1";
 
 /// A signing key. Its public half stays for ever: the phone that keeps its first token still proves its session.
@@ -61,4 +63,14 @@ pub(crate) async fn add_signing(tx: &mut Tx, key: SigningKey, only_first: bool) 
 /// Destroys the private half of a key that signs no more.
 pub(crate) async fn forget_private(tx: &mut Tx, kid: &str) -> Result<(), Error> {
     tx.execute(FORGET_PRIVATE, [arg(kid)]).await.map(drop)
+}
+
+/// Notes that tokens are signed under this issuer.
+pub(crate) async fn add_issuer(tx: &mut Tx, issuer: &str, now: Timestamp) -> Result<(), Error> {
+    tx.execute(ADD_ISSUER, [arg(issuer), arg(now)]).await.map(drop)
+}
+
+/// Every issuer under which tokens were signed.
+pub(crate) async fn issuers(tx: &mut Tx) -> Result<Vec<String>, Error> {
+    tx.all(ISSUERS, []).await?.iter().map(|row| row.get(0)).collect()
 }

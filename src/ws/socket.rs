@@ -15,7 +15,7 @@ use super::{Source, wire};
 use crate::broker::{Broker, BrowserSession, Mailbox, Notice, PhoneSession, Recheck, Seat, Verdict};
 
 /// How long a peer may take to answer a close frame.
-const CLOSE_PATIENCE: Duration = Duration::from_secs(5);
+const CLOSE_PATIENCE: Duration = Duration::from_secs(3);
 /// Pings that may stay unanswered.
 const MAX_UNANSWERED: u8 = 2;
 

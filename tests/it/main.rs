@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that can't go on fails")]
 
+mod cost;
+mod durable;
 mod harness;
 mod login;
 mod tidy;

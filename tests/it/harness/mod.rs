@@ -27,6 +27,38 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 /// The time on a manual clock when a test begins: 2026-11-22.
 const START: Timestamp = Timestamp(1_795_305_600_000);
 
+/// A running server, in this process or another.
+pub(crate) trait Place {
+    fn url(&self) -> &str;
+
+    fn http(&self) -> &Http;
+
+    /// A socket to `/ws`.
+    async fn socket(&self) -> Socket {
+        Socket::open(self.url()).await
+    }
+}
+
+impl Place for Server {
+    fn url(&self) -> &str {
+        &self.url
+    }
+
+    fn http(&self) -> &Http {
+        &self.http
+    }
+}
+
+impl Place for Process {
+    fn url(&self) -> &str {
+        &self.url
+    }
+
+    fn http(&self) -> &Http {
+        &self.http
+    }
+}
+
 /// The real server on port 0, inside the test's process, with a clock that the test moves.
 pub(crate) struct Server {
     pub(crate) clock: Clock,

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{Answer, Http, Server, Socket};
+use super::{Answer, Http, Place, Server, Socket};
 
 pub(crate) const PASSWORD: &str = "correct horse battery";
 
@@ -52,8 +52,8 @@ impl Person {
     }
 
     /// The same person at another server on the same store.
-    pub(crate) fn at(&self, server: &Server) -> Self {
-        Self { http: server.http.clone(), ..self.clone() }
+    pub(crate) fn at(&self, place: &impl Place) -> Self {
+        Self { http: place.http().clone(), ..self.clone() }
     }
 
     /// Email, password and more.
@@ -81,32 +81,32 @@ impl Person {
     }
 
     /// Logs a first phone in, makes it approving and brings it online. Works while no second factor is on.
-    pub(crate) async fn bind_phone(&self, server: &Server) -> Phone {
+    pub(crate) async fn bind_phone(&self, place: &impl Place) -> Phone {
         let token = self.post("login", &json!({"name_device": "Pixel"})).await.token();
-        self.bind(server, token).await
+        self.bind(place, token).await
     }
 
     /// Logs a further phone in by a backup code, makes it approving and brings it online.
-    pub(crate) async fn bind_another_phone(&self, server: &Server, backup_code: &str) -> Phone {
+    pub(crate) async fn bind_another_phone(&self, place: &impl Place, backup_code: &str) -> Phone {
         let body = json!({"backup_code": backup_code, "name_device": "Fairphone"});
         let token = self.post("backup_code_2fa", &body).await.token();
-        self.bind(server, token).await
+        self.bind(place, token).await
     }
 
-    async fn bind(&self, server: &Server, token: String) -> Phone {
-        let device = current_device(&server.http, &token).await;
+    async fn bind(&self, place: &impl Place, token: String) -> Phone {
+        let device = current_device(place.http(), &token).await;
         let body = json!({"method_2fa": "MOBILE", "trusted_device_id": device});
-        let bound = server.http.post_as(&token, "/2fa/method/mobile", &body).await.expect(200).json();
+        let bound = place.http().post_as(&token, "/2fa/method/mobile", &body).await.expect(200).json();
         assert_eq!(bound["methods"], json!(["MOBILE"]));
         let codes = bound["backup_codes"].as_array().cloned().unwrap_or_default();
         let backup_codes = codes.iter().map(|code| code.as_str().unwrap().to_owned()).collect();
-        let socket = ready(server, &token).await;
+        let socket = ready(place, &token).await;
         Phone { token, device, backup_codes, socket }
     }
 
     /// A browser that has asked for this person's login, and its pairing's uuid.
-    pub(crate) async fn asking_browser(&self, server: &Server) -> (Socket, Value) {
-        let mut browser = server.socket().await;
+    pub(crate) async fn asking_browser(&self, place: &impl Place) -> (Socket, Value) {
+        let mut browser = place.socket().await;
         let uuid = browser.ready_login().await["uuid"].clone();
         let reply = browser.call(&self.ask_frame(&uuid)).await;
         assert_eq!(reply["message"], "Message sent", "{reply}");
@@ -122,8 +122,8 @@ pub(crate) async fn current_device(http: &Http, token: &str) -> String {
     current["id"].as_str().unwrap().to_owned()
 }
 
-async fn ready(server: &Server, token: &str) -> Socket {
-    let mut socket = server.socket().await;
+async fn ready(place: &impl Place, token: &str) -> Socket {
+    let mut socket = place.socket().await;
     let reply = socket.call(&json!({"action": "ready", "authToken": token})).await;
     assert_eq!(reply["message"], "Connection ready", "{reply}");
     socket
@@ -144,8 +144,8 @@ impl Phone {
     }
 
     /// Comes online again, perhaps at another server.
-    pub(crate) async fn reconnect(&mut self, server: &Server) {
-        self.socket = ready(server, &self.token).await;
+    pub(crate) async fn reconnect(&mut self, place: &impl Place) {
+        self.socket = ready(place, &self.token).await;
     }
 }
 

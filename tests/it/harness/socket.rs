@@ -53,6 +53,19 @@ impl Socket {
         }
     }
 
+    /// The next text frame, or nothing when the socket ends first.
+    pub(crate) async fn next_text(&mut self) -> Option<Value> {
+        loop {
+            let next =
+                tokio::time::timeout(PATIENCE, self.inner.next()).await.expect("a frame or the end in time");
+            match next {
+                Some(Ok(Message::Text(text))) => return serde_json::from_str(&text).ok(),
+                Some(Ok(Message::Ping(_) | Message::Pong(_))) => {}
+                Some(Ok(_) | Err(_)) | None => return None,
+            }
+        }
+    }
+
     /// Sends a frame and returns the next one.
     pub(crate) async fn call(&mut self, frame: &Value) -> Value {
         self.send(frame).await;

@@ -136,6 +136,12 @@ CREATE TABLE signing_keys (
     signs_from BIGINT NOT NULL
 );
 
+-- Every issuer under which tokens were signed: a phone keeps its first token when the public URL changes.
+CREATE TABLE issuers (
+    issuer TEXT PRIMARY KEY,
+    since BIGINT NOT NULL
+);
+
 -- Changes made by another process that running servers must notice.
 CREATE TABLE signals (
     id INTEGER PRIMARY KEY,
