@@ -71,8 +71,16 @@ impl Server {
             tracker: tracker.clone(),
             stop: stop.clone(),
         };
-        let server =
-            Self { address, url: bound, auth, broker, tracker, stop, failed: CancellationToken::new() };
+        let server = Self {
+            address,
+            url: bound,
+            auth,
+            broker,
+            tracker,
+            stop,
+            ended,
+            failed: CancellationToken::new(),
+        };
         server.essential("accept loop", &server.stop, net::serve(listener, router, connections));
         let (sweeper, keeper) = (server.broker.clone(), server.broker.clone());
         server.essential("sweep", &server.ended, async move { sweeper.sweep().await });
