@@ -14,7 +14,7 @@ use crate::auth::Auth;
 use crate::broker::Broker;
 use crate::bus::Bus;
 use crate::clock::Clock;
-use crate::config::{Config, Log, LogFormat, default_seal_file};
+use crate::config::{self, Config, Log, LogFormat, default_seal_file};
 use crate::crypto::seal::SealKey;
 use crate::http::{self, Http};
 use crate::net::{self, Connections, Origins};
@@ -193,7 +193,9 @@ async fn open(config: Arc<Config>, clock: Clock, url: &str) -> anyhow::Result<Au
 fn seal_from_file(config: &Config) -> anyhow::Result<SealKey> {
     let default = default_seal_file(&config.store.url);
     let file: &Path = config.keys.seal_file.as_ref().unwrap_or(&default);
-    SealKey::from_file(file).with_context(|| format!("keys.seal_file: {}", file.display()))
+    SealKey::from_file(file).map_err(|e| {
+        config::Error::unusable("keys.seal_file", format_args!("{}: {e}", file.display())).into()
+    })
 }
 
 fn origins(config: &Config, url: &str, address: SocketAddr) -> Origins {

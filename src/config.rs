@@ -203,6 +203,13 @@ pub enum LogFormat {
 #[error("{0}")]
 pub struct Error(String);
 
+impl Error {
+    /// A setting that looked right and turned out not to be, once it was used.
+    pub(crate) fn unusable(setting: &str, why: impl std::fmt::Display) -> Self {
+        Self(format!("{setting}: {why}"))
+    }
+}
+
 impl Config {
     /// Reads the defaults, then `file`, then the environment's `READYLOGIN_…__…` variables.
     ///

@@ -2,9 +2,12 @@
 
 use std::collections::VecDeque;
 use std::net::{IpAddr, Ipv6Addr};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use dashmap::DashMap;
+use dashmap::mapref::one::RefMut;
+use tokio::sync::Notify;
 
 use super::Error;
 use crate::clock::Clock;
@@ -36,60 +39,76 @@ pub(crate) const PAIRINGS_PER_SOURCE: Rule =
 pub(crate) const TICKETS_PER_SOURCE: Rule = Rule { name: "ticket/source", max: 30, window: TEN_MINUTES };
 /// Accounts made from one source.
 pub(crate) const REGISTRATIONS_PER_SOURCE: Rule =
-    Rule { name: "register/source", max: 20, window: TEN_MINUTES };
+    Rule { name: "register/source", max: 60, window: TEN_MINUTES };
+
+/// Logins that may wait for the outcome of others before they are tried themselves.
+const MAX_WAITING: usize = 256;
 
 /// Sliding windows by key. Addresses are held as keyed hashes only, whether their account exists or not.
 pub(crate) struct Limits {
     factor: f64,
     clock: Clock,
     root: RootKey,
-    hits: DashMap<[u8; 16], Window>,
+    windows: DashMap<Key, Window>,
+    /// Somebody's attempt has come to its end.
+    settled: Notify,
+    waiting: AtomicUsize,
 }
 
+type Key = [u8; 16];
+
 struct Window {
-    /// Times of the hits, oldest first, as uptime.
-    at: VecDeque<Duration>,
+    /// Times of what counted, oldest first, as uptime.
+    counted: VecDeque<Duration>,
+    /// Attempts whose outcome is not known yet.
+    pending: u32,
     span: Duration,
 }
 
-/// A hit that may be taken back, once it turns out not to count.
+/// An attempt that counts only if it fails. While it is pending it takes the place of a failure, so that attempts made
+/// at once can't overrun a limit; those beyond it wait for its outcome.
 #[must_use]
-pub(crate) struct Hit {
-    key: [u8; 16],
-    at: Duration,
+pub(crate) struct Attempt<'a> {
+    limits: &'a Limits,
+    key: Option<Key>,
 }
 
 impl Limits {
     pub(crate) fn new(factor: f64, clock: Clock, root: RootKey) -> Self {
-        Self { factor, clock, root, hits: DashMap::new() }
+        let (windows, settled, waiting) = (DashMap::new(), Notify::new(), AtomicUsize::new(0));
+        Self { factor, clock, root, windows, settled, waiting }
     }
 
-    /// Counts one hit by `source`, or says how long to wait.
-    pub(crate) fn hit(&self, rule: Rule, source: IpAddr) -> Result<Hit, Error> {
-        self.count(rule, &[source_network(source).as_bytes()])
+    /// Counts one act of `source`, or says how long to wait.
+    pub(crate) fn count(&self, rule: Rule, source: IpAddr) -> Result<(), Error> {
+        let Some(max) = self.scaled(rule.max) else { return Ok(()) };
+        let now = self.clock.uptime();
+        let mut window = self.window(self.key(rule, &[source_network(source).as_bytes()]), rule, now);
+        if window.counted.len() as u64 >= max {
+            return Err(Error::TooManyRequests(window.wait(now)));
+        }
+        window.counted.push_back(now);
+        Ok(())
     }
 
-    /// The same for an address tried from a source.
-    pub(crate) fn hit_address(
+    /// Begins an attempt by `source`.
+    pub(crate) async fn attempt(&self, rule: Rule, source: IpAddr) -> Result<Attempt<'_>, Error> {
+        self.begin(rule, self.key(rule, &[source_network(source).as_bytes()])).await
+    }
+
+    /// Begins an attempt at an address by `source`.
+    pub(crate) async fn attempt_at(
         &self,
         rule: Rule,
         source: IpAddr,
         kind: &str,
         email: &Email,
-    ) -> Result<Hit, Error> {
-        self.count(rule, &[source_network(source).as_bytes(), kind.as_bytes(), email.key().as_bytes()])
+    ) -> Result<Attempt<'_>, Error> {
+        let parts = [source_network(source).into_bytes(), kind.into(), email.key().into()];
+        self.begin(rule, self.key(rule, &parts.each_ref().map(Vec::as_slice))).await
     }
 
-    /// Takes a hit back: what was tried was right.
-    pub(crate) fn forgive(&self, hit: &Hit) {
-        if let Some(mut window) = self.hits.get_mut(&hit.key)
-            && let Some(place) = window.at.iter().rposition(|at| *at == hit.at)
-        {
-            window.at.remove(place);
-        }
-    }
-
-    /// A count or a wait scaled by `limits.factor`: `None` when limits are off.
+    /// A count scaled by `limits.factor`: `None` when limits are off.
     pub(crate) fn scaled(&self, max: u32) -> Option<u64> {
         #[expect(
             clippy::cast_possible_truncation,
@@ -108,29 +127,101 @@ impl Limits {
     /// Throws out what no longer limits anybody.
     pub(crate) fn sweep(&self) {
         let now = self.clock.uptime();
-        self.hits.retain(|_, window| window.at.back().is_some_and(|at| *at + window.span > now));
+        self.windows.retain(|_, window| {
+            window.pending > 0 || window.counted.back().is_some_and(|at| *at + window.span > now)
+        });
     }
 
-    fn count(&self, rule: Rule, parts: &[&[u8]]) -> Result<Hit, Error> {
+    async fn begin(&self, rule: Rule, key: Key) -> Result<Attempt<'_>, Error> {
+        let Some(max) = self.scaled(rule.max) else { return Ok(Attempt { limits: self, key: None }) };
+        let _waiting = Waiting::new(&self.waiting);
+        loop {
+            let settled = self.settled.notified();
+            tokio::pin!(settled);
+            // Listening before looking: an outcome in between is not missed.
+            settled.as_mut().enable();
+            if self.try_begin(rule, key, max)? {
+                return Ok(Attempt { limits: self, key: Some(key) });
+            }
+            if self.waiting.load(Ordering::Acquire) > MAX_WAITING {
+                return Err(Error::Busy(super::Auth::BUSY));
+            }
+            settled.await;
+        }
+    }
+
+    fn try_begin(&self, rule: Rule, key: Key, max: u64) -> Result<bool, Error> {
         let now = self.clock.uptime();
+        let mut window = self.window(key, rule, now);
+        let counted = window.counted.len() as u64;
+        if counted >= max {
+            return Err(Error::TooManyRequests(window.wait(now)));
+        }
+        let is_free = counted + u64::from(window.pending) < max;
+        window.pending += u32::from(is_free);
+        Ok(is_free)
+    }
+
+    fn window(&self, key: Key, rule: Rule, now: Duration) -> RefMut<'_, Key, Window> {
+        if self.windows.len() >= MAX_KEYS {
+            self.sweep();
+        }
+        let fresh = || Window { counted: VecDeque::new(), pending: 0, span: rule.window };
+        let mut window = self.windows.entry(key).or_insert_with(fresh);
+        while window.counted.front().is_some_and(|at| *at + rule.window <= now) {
+            window.counted.pop_front();
+        }
+        window
+    }
+
+    fn key(&self, rule: Rule, parts: &[&[u8]]) -> Key {
         let mac = self.root.mac(rule.name, parts);
         let mut key = [0; 16];
         key.copy_from_slice(&mac[..16]);
-        let Some(max) = self.scaled(rule.max) else { return Ok(Hit { key, at: now }) };
-        if self.hits.len() >= MAX_KEYS {
-            self.sweep();
+        key
+    }
+}
+
+impl Window {
+    /// How long until the oldest of what counted is old.
+    fn wait(&self, now: Duration) -> Duration {
+        let oldest = self.counted.front().copied().unwrap_or(now);
+        (oldest + self.span).saturating_sub(now)
+    }
+}
+
+impl Attempt<'_> {
+    /// It failed: from now on it counts.
+    pub(crate) fn failed(self) {
+        if let Some(mut window) = self.key.and_then(|key| self.limits.windows.get_mut(&key)) {
+            window.counted.push_back(self.limits.clock.uptime());
         }
-        let mut window =
-            self.hits.entry(key).or_insert_with(|| Window { at: VecDeque::new(), span: rule.window });
-        while window.at.front().is_some_and(|at| *at + rule.window <= now) {
-            window.at.pop_front();
+    }
+}
+
+impl Drop for Attempt<'_> {
+    fn drop(&mut self) {
+        let Some(key) = self.key else { return };
+        if let Some(mut window) = self.limits.windows.get_mut(&key) {
+            window.pending = window.pending.saturating_sub(1);
         }
-        if window.at.len() as u64 >= max {
-            let oldest = window.at.front().copied().unwrap_or(now);
-            return Err(Error::TooManyRequests((oldest + rule.window).saturating_sub(now)));
-        }
-        window.at.push_back(now);
-        Ok(Hit { key, at: now })
+        self.limits.settled.notify_waiters();
+    }
+}
+
+/// Counts those who wait, also when they go away.
+struct Waiting<'a>(&'a AtomicUsize);
+
+impl<'a> Waiting<'a> {
+    fn new(count: &'a AtomicUsize) -> Self {
+        count.fetch_add(1, Ordering::AcqRel);
+        Self(count)
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::AcqRel);
     }
 }
 
@@ -161,28 +252,60 @@ mod tests {
     #[test]
     fn the_third_of_two_waits_until_the_first_is_old() {
         let (limits, clock) = limits(1.0);
-        assert!(limits.hit(RULE, HERE).is_ok());
+        assert!(limits.count(RULE, HERE).is_ok());
         clock.advance(Duration::from_secs(20));
-        assert!(limits.hit(RULE, HERE).is_ok());
-        assert_eq!(limits.hit(RULE, HERE).err(), Some(Error::TooManyRequests(Duration::from_secs(40))));
+        assert!(limits.count(RULE, HERE).is_ok());
+        assert_eq!(limits.count(RULE, HERE), Err(Error::TooManyRequests(Duration::from_secs(40))));
         clock.advance(Duration::from_secs(40));
-        assert!(limits.hit(RULE, HERE).is_ok());
+        assert!(limits.count(RULE, HERE).is_ok());
     }
 
-    #[test]
-    fn what_was_right_is_forgiven() {
+    #[tokio::test]
+    async fn only_what_failed_counts() {
         let (limits, _) = limits(1.0);
         for _ in 0..10 {
-            limits.forgive(&limits.hit(RULE, HERE).unwrap());
+            drop(limits.attempt(RULE, HERE).await.unwrap());
         }
+        limits.attempt(RULE, HERE).await.unwrap().failed();
+        limits.attempt(RULE, HERE).await.unwrap().failed();
+        assert!(matches!(limits.attempt(RULE, HERE).await, Err(Error::TooManyRequests(_))));
+    }
+
+    #[tokio::test]
+    async fn attempts_made_at_once_can_not_overrun_a_limit() {
+        let (limits, _) = limits(1.0);
+        let tried = AtomicUsize::new(0);
+        let attempts = (0..100).map(|_| async {
+            let attempt = limits.attempt(RULE, HERE).await?;
+            tried.fetch_add(1, Ordering::Relaxed);
+            tokio::task::yield_now().await;
+            attempt.failed();
+            Ok::<_, Error>(())
+        });
+        let outcomes = futures_util::future::join_all(attempts).await;
+        assert_eq!(outcomes.iter().filter(|outcome| outcome.is_ok()).count(), 2);
+        assert_eq!(tried.load(Ordering::Relaxed), 2);
+    }
+
+    #[tokio::test]
+    async fn right_attempts_made_at_once_all_get_their_turn() {
+        let (limits, _) = limits(1.0);
+        let attempts = (0..100).map(|_| async {
+            let attempt = limits.attempt(RULE, HERE).await?;
+            tokio::task::yield_now().await;
+            drop(attempt);
+            Ok::<_, Error>(())
+        });
+        let outcomes = futures_util::future::join_all(attempts).await;
+        assert!(outcomes.iter().all(Result::is_ok));
     }
 
     #[test]
     fn the_factor_stretches_and_switches_off() {
         let (wide, _) = limits(2.0);
-        assert_eq!((0..9).filter(|_| wide.hit(RULE, HERE).is_ok()).count(), 4);
+        assert_eq!((0..9).filter(|_| wide.count(RULE, HERE).is_ok()).count(), 4);
         let (off, _) = limits(0.0);
-        assert_eq!((0..9).filter(|_| off.hit(RULE, HERE).is_ok()).count(), 9);
+        assert_eq!((0..9).filter(|_| off.count(RULE, HERE).is_ok()).count(), 9);
     }
 
     #[test]
@@ -196,9 +319,9 @@ mod tests {
     #[test]
     fn old_keys_are_thrown_out() {
         let (limits, clock) = limits(1.0);
-        let _ = limits.hit(RULE, HERE).unwrap();
+        limits.count(RULE, HERE).unwrap();
         clock.advance(Duration::from_secs(61));
         limits.sweep();
-        assert!(limits.hits.is_empty());
+        assert!(limits.windows.is_empty());
     }
 }

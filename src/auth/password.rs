@@ -8,7 +8,7 @@ use argon2::Params;
 use parking_lot::Mutex;
 use tokio::sync::Semaphore;
 
-use super::limits::{PASSWORDS_PER_ADDRESS, PASSWORDS_PER_SOURCE};
+use super::limits::{Attempt, PASSWORDS_PER_ADDRESS, PASSWORDS_PER_SOURCE};
 use super::{Auth, Error};
 use crate::config;
 use crate::crypto::password::{Hasher, Verdict};
@@ -105,20 +105,17 @@ impl Auth {
         source: IpAddr,
     ) -> Result<Account, Error> {
         let address = Email::parse(email);
-        let by_source = self.limits.hit(PASSWORDS_PER_SOURCE, source)?;
-        let by_address =
-            address.as_ref().map(|a| self.limits.hit_address(PASSWORDS_PER_ADDRESS, source, kind, a));
-        let by_address = match by_address.transpose() {
-            Ok(hit) => hit,
-            Err(too_many) => {
-                self.limits.forgive(&by_source);
-                return Err(too_many);
+        let by_source = self.limits.attempt(PASSWORDS_PER_SOURCE, source).await?;
+        let by_address = match &address {
+            Some(address) => {
+                Some(self.limits.attempt_at(PASSWORDS_PER_ADDRESS, source, kind, address).await?)
             }
+            None => None,
         };
         let outcome = self.check_password(kind, address, password).await;
-        if !matches!(outcome, Err(Error::BadCredentials)) {
-            self.limits.forgive(&by_source);
-            by_address.iter().for_each(|hit| self.limits.forgive(hit));
+        if matches!(outcome, Err(Error::BadCredentials)) {
+            by_source.failed();
+            by_address.into_iter().for_each(Attempt::failed);
         }
         self.audit_password(&outcome, source).await?;
         outcome

@@ -37,7 +37,7 @@ impl Auth {
         if self.config.accounts.registration == Registration::Closed {
             return Err(Error::RegistrationClosed);
         }
-        let _counted = self.limits.hit(REGISTRATIONS_PER_SOURCE, login.source)?;
+        self.limits.count(REGISTRATIONS_PER_SOURCE, login.source)?;
         let email = Email::parse(email).ok_or(Error::RegistrationRefused)?;
         let (kind, name) = (kind.to_owned(), name.to_owned());
         let new = NewAccount { kind, email, password, name, phone: None, verified: false };

@@ -81,11 +81,11 @@ pub(super) async fn exchange(
     let credential =
         if is_ticket { Credential::Ticket(Ticket::new(code.to_owned())) } else { Credential::Shapeless };
     // A used, expired or foreign ticket counts for rates only (CONTRACT.md section 1, counters).
-    let counted = http.auth.limits.hit(TICKETS_PER_SOURCE, client.source)?;
+    let attempt = http.auth.limits.attempt(TICKETS_PER_SOURCE, client.source).await?;
     let login = body.login(&client);
     let minted = body.mint(&http, &kind, credential, login).await;
-    if !(is_ticket && matches!(minted, Err(Error::InvalidTicket))) {
-        http.auth.limits.forgive(&counted);
+    if is_ticket && matches!(minted, Err(Error::InvalidTicket)) {
+        attempt.failed();
     }
     Ok(token(&minted?))
 }

@@ -8,13 +8,15 @@ use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio_rustls::TlsAcceptor;
 
+use crate::config::Error;
+
 /// Reads the certificate chain and its key.
 ///
 /// # Errors
 /// Names the setting whose file can't be used.
-pub(crate) fn acceptor(cert: &Path, key: &Path) -> anyhow::Result<TlsAcceptor> {
+pub(crate) fn acceptor(cert: &Path, key: &Path) -> Result<TlsAcceptor, Error> {
     let broken = |setting: &str, file: &Path, e: &dyn std::fmt::Display| {
-        anyhow::anyhow!("server.tls.{setting}: {}: {e}", file.display())
+        Error::unusable(&format!("server.tls.{setting}"), format_args!("{}: {e}", file.display()))
     };
     let chain = CertificateDer::pem_file_iter(cert)
         .and_then(Iterator::collect::<Result<Vec<_>, _>>)

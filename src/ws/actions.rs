@@ -137,7 +137,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Socket<S> {
             return Err(Error::TooManyRequests(std::time::Duration::from_secs(60 - uptime.as_secs() % 60)));
         }
         self.hellos.count += 1;
-        let _counted = self.broker.auth.limits.hit(PAIRINGS_PER_SOURCE, self.source)?;
-        Ok(())
+        self.broker.auth.limits.count(PAIRINGS_PER_SOURCE, self.source)
     }
 }

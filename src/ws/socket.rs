@@ -36,6 +36,7 @@ pub(super) struct Socket<S> {
     waiting: Option<Box<Waiting>>,
     unanswered: u8,
     has_spoken: bool,
+    is_winding_up: bool,
     _seat: Seat,
 }
 
@@ -82,6 +83,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Socket<S> {
             waiting: None,
             unanswered: 0,
             has_spoken: false,
+            is_winding_up: false,
             _seat: seat,
         }
     }
@@ -108,10 +110,18 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Socket<S> {
 
     /// Begins to close; the client has a while to agree.
     pub(super) fn close(&mut self, code: CloseCode, reason: &'static str) -> Flow {
-        self.browser = None;
-        self.phone = None;
-        self.mailbox.set_due(Some(self.broker.auth.clock.uptime() + CLOSE_PATIENCE));
+        self.wind_up();
         self.sent(|frames| frames.close(code, reason))
+    }
+
+    /// From the first close frame on, whoever sent it, the socket is nobody's; the peer has a while to hang up.
+    fn wind_up(&mut self) {
+        if !self.is_winding_up {
+            self.is_winding_up = true;
+            self.browser = None;
+            self.phone = None;
+            self.mailbox.set_due(Some(self.broker.auth.clock.uptime() + CLOSE_PATIENCE));
+        }
     }
 
     fn sent(&mut self, send: impl FnOnce(&mut Frames<S>) -> Result<(), Gone>) -> Flow {
@@ -154,12 +164,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Socket<S> {
         if !texts.is_empty() {
             self.waiting.get_or_insert_default().texts.extend(texts);
         }
-        if self.frames.is_closing() && (self.browser.is_some() || self.phone.is_some() || !self.has_spoken) {
-            // Whoever closes has gone; the peer has a while to finish the handshake.
-            self.has_spoken = true;
-            self.browser = None;
-            self.phone = None;
-            self.mailbox.set_due(Some(self.broker.auth.clock.uptime() + CLOSE_PATIENCE));
+        if self.frames.is_closing() {
+            self.wind_up();
         }
     }
 
