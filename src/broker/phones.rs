@@ -182,6 +182,14 @@ pub(crate) async fn answer(
         {
             return Err(Error::NotAsked);
         }
+        Err(Error::Expired) => {
+            // The first to notice the end makes it final, whatever the clock says later.
+            if let Some((ask, number)) = broker.auth.expire(pairing).await? {
+                broker.resolve(ask.account, pairing, number, Reason::Expired);
+                broker.bus.send(Message::Settled(pairing));
+            }
+            return Err(Error::Expired);
+        }
         Err(refused) => return Err(refused),
     };
     let resolved = Resolved { account: live.account, pairing, number, reason: Reason::Answered, approved };
