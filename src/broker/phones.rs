@@ -64,8 +64,8 @@ pub(crate) struct PhoneSession {
 /// What a look at the session found.
 #[derive(Debug)]
 pub(crate) enum Recheck {
-    /// It goes on; these asks are new on its screen.
-    Show(Vec<AskView>),
+    /// It goes on; these asks are new on its screen, those are over.
+    Goes { new: Vec<AskView>, over: Vec<Resolved> },
     /// It has ended.
     Ended,
 }
@@ -112,15 +112,29 @@ impl PhoneSession {
         self.shown.len() < before
     }
 
-    /// Looks at the session again after a change of its account.
+    /// Looks at the session, and at the asks it shows, again after a change of its account.
     pub(crate) async fn recheck(&mut self, broker: &Broker) -> Result<Recheck, Error> {
-        match broker.auth.live(self.live.id).await? {
-            None => Ok(Recheck::Ended),
-            Some(live) => {
-                self.live = live;
-                self.pending(broker).await.map(Recheck::Show)
+        let live = broker.auth.live(self.live.id).await?;
+        // A new password, say, ends asks: their browsers hear of it now, not only at the ask's end.
+        self.shown.iter().for_each(|(pairing, _)| broker.bus.send(Message::Settled(*pairing)));
+        let Some(live) = live else { return Ok(Recheck::Ended) };
+        self.live = live;
+        let over = self.take_dropped(broker).await?;
+        let new = self.pending(broker).await?;
+        Ok(Recheck::Goes { new, over })
+    }
+
+    /// The asks on the screen that ended without an answer.
+    async fn take_dropped(&mut self, broker: &Broker) -> Result<Vec<Resolved>, Error> {
+        let mut dropped = Vec::new();
+        for (pairing, number) in self.shown.clone() {
+            if broker.auth.has_ended(pairing, number).await? {
+                let account = self.live.account;
+                dropped.push(Resolved { account, pairing, number, reason: Reason::Expired, approved: false });
             }
         }
+        dropped.retain(|over| self.hides(over));
+        Ok(dropped)
     }
 
     /// Puts the ask of a scanned uuid (2b), as an approving device of the asked account alone.
@@ -180,6 +194,14 @@ pub(crate) async fn answer(
             if broker.bus.is_held(pairing) && broker.auth.outcome(pairing).await?.is_none() =>
         {
             return Err(Error::NotAsked);
+        }
+        Err(Error::Expired) => {
+            // The first to notice the end makes it final, whatever the clock says later.
+            if let Some((ask, number)) = broker.auth.expire(pairing).await? {
+                broker.resolve(ask.account, pairing, number, Reason::Expired);
+                broker.bus.send(Message::Settled(pairing));
+            }
+            return Err(Error::Expired);
         }
         Err(refused) => return Err(refused),
     };

@@ -253,7 +253,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Socket<S> {
         let Some(phone) = &mut self.phone else { return Flow::Continue(()) };
         match phone.recheck(&self.broker).await {
             Ok(Recheck::Ended) => self.close(SIGNED_OUT, "signed out"),
-            Ok(Recheck::Show(asks)) => self.show(&asks),
+            Ok(Recheck::Goes { new, over }) => {
+                over.iter().try_for_each(|over| self.send(wire::resolved(over)))?;
+                self.show(&new)
+            }
             Err(e) => {
                 // Closed rather than trusted: the phone comes back and is looked at again.
                 tracing::warn!(error = %e, "a session can't be looked at");
