@@ -143,6 +143,13 @@ impl Phone {
         assert_eq!(reply["message"], "Message sent", "{reply}");
     }
 
+    /// A login that this phone approved: its code, not yet exchanged.
+    pub(crate) async fn approved_code(&mut self, server: &Server, owner: &Person) -> String {
+        let (mut browser, uuid) = owner.asking_browser(server).await;
+        self.answer(&uuid, true).await;
+        browser.expect_code().await
+    }
+
     /// Comes online again, perhaps at another server.
     pub(crate) async fn reconnect(&mut self, server: &Server) {
         self.socket = ready(server, &self.token).await;
