@@ -2,7 +2,10 @@
 
 #![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that can't go on fails")]
 
+mod counters;
 mod factors;
+mod forged;
 mod harness;
 mod login;
 mod once;
+mod tokens;

@@ -82,26 +82,25 @@ impl Person {
 
     /// Logs a first phone in, makes it approving and brings it online. Works while no second factor is on.
     pub(crate) async fn bind_phone(&self, server: &Server) -> Phone {
+        self.bind_phone_at(&server.http, server.url()).await
+    }
+
+    /// The same at a server that is a process.
+    pub(crate) async fn bind_phone_at(&self, http: &Http, url: &str) -> Phone {
         let token = self.post("login", &json!({"name_device": "Pixel"})).await.token();
-        self.bind(server, token).await
+        bind(http, url, token).await
     }
 
     /// Logs a further phone in by a backup code, makes it approving and brings it online.
     pub(crate) async fn bind_another_phone(&self, server: &Server, backup_code: &str) -> Phone {
         let body = json!({"backup_code": backup_code, "name_device": "Fairphone"});
         let token = self.post("backup_code_2fa", &body).await.token();
-        self.bind(server, token).await
+        self.bind_with(server, token).await
     }
 
-    async fn bind(&self, server: &Server, token: String) -> Phone {
-        let device = current_device(&server.http, &token).await;
-        let body = json!({"method_2fa": "MOBILE", "trusted_device_id": device});
-        let bound = server.http.post_as(&token, "/2fa/method/mobile", &body).await.expect(200).json();
-        assert_eq!(bound["methods"], json!(["MOBILE"]));
-        let codes = bound["backup_codes"].as_array().cloned().unwrap_or_default();
-        let backup_codes = codes.iter().map(|code| code.as_str().unwrap().to_owned()).collect();
-        let socket = ready(server, &token).await;
-        Phone { token, device, backup_codes, socket }
+    /// Makes the device of a login approving and brings it online.
+    pub(crate) async fn bind_with(&self, server: &Server, token: String) -> Phone {
+        bind(&server.http, server.url(), token).await
     }
 
     /// A browser that has asked for this person's login, and its pairing's uuid.
@@ -122,8 +121,19 @@ pub(crate) async fn current_device(http: &Http, token: &str) -> String {
     current["id"].as_str().unwrap().to_owned()
 }
 
-async fn ready(server: &Server, token: &str) -> Socket {
-    let mut socket = server.socket().await;
+async fn bind(http: &Http, url: &str, token: String) -> Phone {
+    let device = current_device(http, &token).await;
+    let body = json!({"method_2fa": "MOBILE", "trusted_device_id": device});
+    let bound = http.post_as(&token, "/2fa/method/mobile", &body).await.expect(200).json();
+    assert_eq!(bound["methods"], json!(["MOBILE"]));
+    let codes = bound["backup_codes"].as_array().cloned().unwrap_or_default();
+    let backup_codes = codes.iter().map(|code| code.as_str().unwrap().to_owned()).collect();
+    let socket = ready(url, &token).await;
+    Phone { token, device, backup_codes, socket }
+}
+
+async fn ready(url: &str, token: &str) -> Socket {
+    let mut socket = Socket::open(url).await;
     let reply = socket.call(&json!({"action": "ready", "authToken": token})).await;
     assert_eq!(reply["message"], "Connection ready", "{reply}");
     socket
@@ -152,7 +162,7 @@ impl Phone {
 
     /// Comes online again, perhaps at another server.
     pub(crate) async fn reconnect(&mut self, server: &Server) {
-        self.socket = ready(server, &self.token).await;
+        self.socket = ready(server.url(), &self.token).await;
     }
 }
 
