@@ -159,7 +159,7 @@ async fn a_new_key_is_published_before_it_signs_and_the_old_one_verifies_on() {
 async fn no_secret_is_in_the_log_however_much_is_logged() {
     let folder = tempfile::tempdir().unwrap();
     let store = store_url(folder.path()).await;
-    let settings = all_settings(&[("LOG__LEVEL", "trace")], &store, folder.path());
+    let settings = all_settings(&[("LOG__LEVEL", "trace"), ("SERVER__DRAIN", "1s")], &store, folder.path());
     let log = folder.path().join("log");
     let process = Process::start_logging(&["serve"], &settings, folder.path(), &log).await;
     let ann = Person::register(&process.http, "p", "ann@example.org").await;
