@@ -167,13 +167,20 @@ pub(crate) async fn close(auth: Auth) {
 pub fn init_log(log: &Log) -> anyhow::Result<()> {
     use std::io::IsTerminal as _;
     use tracing_subscriber::EnvFilter;
+    use tracing_subscriber::filter::filter_fn;
+    use tracing_subscriber::layer::SubscriberExt as _;
+    use tracing_subscriber::util::SubscriberInitExt as _;
     let filter =
         EnvFilter::try_new(&log.level).with_context(|| format!("log.level: {:?} is no level", log.level))?;
-    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    // Whatever the filter says: below this level tungstenite writes down whole frames, passwords and tokens in them.
+    let tells_no_frames =
+        filter_fn(|event| !event.target().contains("tungstenite") || *event.level() <= tracing::Level::INFO);
+    let kept = tracing_subscriber::registry().with(filter).with(tells_no_frames);
+    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
     // A second call, as in tests, keeps the first one's choice.
     let _ = match log.format {
-        LogFormat::Json => lines.json().flatten_event(true).try_init(),
-        LogFormat::Text => lines.with_ansi(std::io::stderr().is_terminal()).try_init(),
+        LogFormat::Json => kept.with(lines.json().flatten_event(true)).try_init(),
+        LogFormat::Text => kept.with(lines.with_ansi(std::io::stderr().is_terminal())).try_init(),
     };
     Ok(())
 }

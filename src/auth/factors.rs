@@ -116,6 +116,7 @@ impl Auth {
                 return Ok(Err(Error::UnknownDevice));
             }
             sessions::shorten(tx, device, until).await?;
+            tickets::kill_of_device(tx, device, now).await?;
             changed(tx, "device.stop_approving", account, Some(device), &source, now).await?;
             Ok(Ok(()))
         };

@@ -21,6 +21,8 @@ use crate::store::{self, Store, Tx};
 
 /// What a signing key is sealed for.
 const PURPOSE: &str = "signing key";
+/// Within this time every running server has noticed a new key and publishes it.
+const NOTICE: Duration = Duration::from_secs(2);
 
 /// The keys that sign and verify access tokens.
 pub(crate) struct Keyring {
@@ -66,7 +68,7 @@ impl Keyring {
 
     /// Makes a new key that signs once every relying party has had the time to fetch it.
     pub(crate) async fn rotate(&self, store: &Store) -> Result<(), Error> {
-        self.add(store, self.clock.now().plus(self.jwks_max_age), false).await?;
+        self.add(store, self.clock.now().plus(NOTICE + self.jwks_max_age), false).await?;
         self.reload(store).await
     }
 

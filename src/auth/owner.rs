@@ -35,6 +35,7 @@ impl Auth {
                 return Ok(Err(Error::NotFound));
             }
             sessions::revoke_device(tx, device, now).await?;
+            tickets::kill_of_device(tx, device, now).await?;
             changed(tx, "device.revoke", account, Some(device), &source, now).await?;
             Ok(Ok(()))
         };

@@ -139,13 +139,15 @@ impl Auth {
         address: Option<Email>,
         password: &Password,
     ) -> Result<Account, Error> {
-        let kind = kind.to_owned();
-        // An address that can't be one is looked up like any other that is not there.
-        let address = address.or_else(|| Email::parse("nobody@invalid")).ok_or(Error::BadCredentials)?;
+        // An address that can't be one is looked up like any other; whoever is found under the stand-in is not meant.
+        let is_address = address.is_some();
+        let stand_in = || Email::parse("nobody@invalid").ok_or(Error::BadCredentials);
+        let (kind, address) = (kind.to_owned(), address.map_or_else(stand_in, Ok)?);
         let found = self
             .store
             .read(move |tx| Box::pin(async move { accounts::by_email(tx, &kind, &address).await }))
-            .await?;
+            .await?
+            .filter(|_| is_address);
         let hash = found.as_ref().map(|account| account.password_hash.clone());
         let verdict = self.passwords.verify(hash, password.clone()).await?;
         let Some(mut account) = found else { return Err(Error::BadCredentials) };

@@ -15,6 +15,7 @@ const REDEEM: &str = "UPDATE tickets SET used_at = $3 \
          AND d.approving_since < $4)";
 const LIVE: &str = "SELECT 1 FROM tickets WHERE hash = $1 AND used_at IS NULL AND expires_at > $2";
 const KILL: &str = "UPDATE tickets SET used_at = $2 WHERE account_id = $1 AND used_at IS NULL";
+const KILL_OF_DEVICE: &str = "UPDATE tickets SET used_at = $2 WHERE device_id = $1 AND used_at IS NULL";
 
 /// A ticket on its way into the store.
 pub(crate) struct New {
@@ -60,4 +61,9 @@ pub(crate) async fn is_live(tx: &mut Tx, hash: &[u8; 32], now: Timestamp) -> Res
 /// Ends every ticket of an account.
 pub(crate) async fn kill(tx: &mut Tx, account: AccountId, now: Timestamp) -> Result<(), Error> {
     tx.execute(KILL, [arg(account.0), arg(now)]).await.map(drop)
+}
+
+/// Ends every ticket that a phone's approval made.
+pub(crate) async fn kill_of_device(tx: &mut Tx, device: DeviceId, now: Timestamp) -> Result<(), Error> {
+    tx.execute(KILL_OF_DEVICE, [arg(device.0), arg(now)]).await.map(drop)
 }

@@ -102,8 +102,13 @@ async fn what_an_operator_gets_wrong_is_told_in_words() {
     desk.fails(ADD, "password1", 1, "eas").await;
     desk.ok(ADD, "correct horse battery").await;
     desk.fails(ADD, "correct horse battery", 1, "has an account").await;
-    desk.fails("account add --kind x --email a@b.c --password-stdin", "correct horse battery", 2, "p, d")
-        .await;
+    desk.fails(
+        "account add --kind x --email a@b.c --password-stdin",
+        "correct horse battery",
+        2,
+        "p (patient)",
+    )
+    .await;
     desk.fails(
         "account add --kind p --email nonsense --password-stdin",
         "correct horse battery",

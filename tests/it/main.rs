@@ -4,7 +4,12 @@
 
 mod cli;
 mod cost;
+mod counters;
 mod durable;
+mod factors;
+mod forged;
 mod harness;
 mod login;
+mod once;
 mod tidy;
+mod tokens;

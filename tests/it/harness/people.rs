@@ -83,17 +83,18 @@ impl Person {
     /// Logs a first phone in, makes it approving and brings it online. Works while no second factor is on.
     pub(crate) async fn bind_phone(&self, place: &impl Place) -> Phone {
         let token = self.post("login", &json!({"name_device": "Pixel"})).await.token();
-        self.bind(place, token).await
+        self.bind_with(place, token).await
     }
 
     /// Logs a further phone in by a backup code, makes it approving and brings it online.
     pub(crate) async fn bind_another_phone(&self, place: &impl Place, backup_code: &str) -> Phone {
         let body = json!({"backup_code": backup_code, "name_device": "Fairphone"});
         let token = self.post("backup_code_2fa", &body).await.token();
-        self.bind(place, token).await
+        self.bind_with(place, token).await
     }
 
-    async fn bind(&self, place: &impl Place, token: String) -> Phone {
+    /// Makes the device of a login approving and brings it online.
+    pub(crate) async fn bind_with(&self, place: &impl Place, token: String) -> Phone {
         let device = current_device(place.http(), &token).await;
         let body = json!({"method_2fa": "MOBILE", "trusted_device_id": device});
         let bound = place.http().post_as(&token, "/2fa/method/mobile", &body).await.expect(200).json();
@@ -141,6 +142,13 @@ impl Phone {
         assert_eq!(ask["uuid"], *uuid);
         let reply = self.socket.call(&self.answer_frame(uuid, response)).await;
         assert_eq!(reply["message"], "Message sent", "{reply}");
+    }
+
+    /// A login that this phone approved: its code, not yet exchanged.
+    pub(crate) async fn approved_code(&mut self, server: &Server, owner: &Person) -> String {
+        let (mut browser, uuid) = owner.asking_browser(server).await;
+        self.answer(&uuid, true).await;
+        browser.expect_code().await
     }
 
     /// Comes online again, perhaps at another server.

@@ -22,7 +22,23 @@ pub(crate) struct Process {
 impl Process {
     /// Starts the command and waits for its `listening on` line. `settings` are whole environment variables.
     pub(crate) async fn start(arguments: &[&str], settings: &[(String, String)], folder: &Path) -> Self {
-        let mut child = command(arguments, settings, folder).stdout(Stdio::piped()).spawn().unwrap();
+        Self::listening(command(arguments, settings, folder)).await
+    }
+
+    /// The same with standard error in a file.
+    pub(crate) async fn start_logging(
+        arguments: &[&str],
+        settings: &[(String, String)],
+        folder: &Path,
+        log: &Path,
+    ) -> Self {
+        let mut command = command(arguments, settings, folder);
+        command.stderr(std::fs::File::create(log).unwrap());
+        Self::listening(command).await
+    }
+
+    async fn listening(mut command: Command) -> Self {
+        let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
         let first =
             tokio::time::timeout(PATIENCE, lines.next_line()).await.expect("a first line in time").unwrap();

@@ -39,3 +39,20 @@ async fn postgres_database() -> String {
     let (before, _) = server.rsplit_once('/').expect("a URL that ends with /DATABASE");
     format!("{before}/{name}")
 }
+
+/// The `kid` and the sealed private half of every signing key in a server's store.
+pub(crate) async fn signing_keys(server: &super::Server) -> Vec<(String, Option<Vec<u8>>)> {
+    const ALL: &str = "SELECT kid, sealed FROM signing_keys ORDER BY signs_from";
+    let url = server.settings().iter().find(|(name, _)| name == "READYLOGIN_STORE__URL");
+    let (_, url) = url.expect("a store");
+    match store_kind() {
+        StoreKind::Sqlite => {
+            let mut connection = sqlx::SqliteConnection::connect(url).await.unwrap();
+            sqlx::query_as(ALL).fetch_all(&mut connection).await.unwrap()
+        }
+        StoreKind::Postgres => {
+            let mut connection = sqlx::PgConnection::connect(url).await.unwrap();
+            sqlx::query_as(ALL).fetch_all(&mut connection).await.unwrap()
+        }
+    }
+}
