@@ -116,7 +116,7 @@ async fn what_an_operator_gets_wrong_is_told_in_words() {
         "nonsense",
     )
     .await;
-    desk.fails("account disable --kind p --email nobody@example.org", "", 1, "nobody@example.org").await;
+    desk.fails("account disable --kind p --email nobody@example.org", "", 1, "account list").await;
     desk.fails("account remove --kind p --email ann@example.org", "", 2, "--yes").await;
     desk.fails("device revoke 4711", "", 1, "4711").await;
     desk.fails("fly", "", 2, "fly").await;
