@@ -36,6 +36,8 @@ pub(super) struct Socket<S> {
     waiting: Option<Box<Waiting>>,
     unanswered: u8,
     has_spoken: bool,
+    /// A close frame was sent or received.
+    is_ending: bool,
     _seat: Seat,
 }
 
@@ -82,6 +84,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Socket<S> {
             waiting: None,
             unanswered: 0,
             has_spoken: false,
+            is_ending: false,
             _seat: seat,
         }
     }
@@ -108,9 +111,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Socket<S> {
 
     /// Begins to close; the client has a while to agree.
     pub(super) fn close(&mut self, code: CloseCode, reason: &'static str) -> Flow {
-        self.browser = None;
-        self.phone = None;
-        self.mailbox.set_due(Some(self.broker.auth.clock.uptime() + CLOSE_PATIENCE));
+        self.let_go();
         self.sent(|frames| frames.close(code, reason))
     }
 
@@ -130,9 +131,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Socket<S> {
                 return Poll::Ready(Ok(event));
             }
             let mut texts = Vec::new();
-            std::task::ready!(self.frames.poll(cx, &mut texts))?;
-            self.unanswered = 0;
+            let polled = self.frames.poll(cx, &mut texts);
+            // Also when nothing came that is of use: a peer that broke the protocol may say nothing more for ever.
             self.keep(texts);
+            std::task::ready!(polled)?;
+            self.unanswered = 0;
         }
     }
 
@@ -154,9 +157,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Socket<S> {
         if !texts.is_empty() {
             self.waiting.get_or_insert_default().texts.extend(texts);
         }
-        if self.frames.is_closing() && (self.browser.is_some() || self.phone.is_some() || !self.has_spoken) {
-            // Whoever closes has gone; the peer has a while to finish the handshake.
-            self.has_spoken = true;
+        if self.frames.is_closing() {
+            self.let_go();
+        }
+    }
+
+    /// Whoever closes has gone; the peer has a while to finish the handshake.
+    fn let_go(&mut self) {
+        if !std::mem::replace(&mut self.is_ending, true) {
             self.browser = None;
             self.phone = None;
             self.mailbox.set_due(Some(self.broker.auth.clock.uptime() + CLOSE_PATIENCE));
