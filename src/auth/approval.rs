@@ -126,12 +126,13 @@ impl Auth {
         })
     }
 
-    /// What to tell the browser of a pairing; `None` when it has no row.
-    pub(crate) async fn outcome(&self, id: PairingId) -> Result<Option<Outcome>, Error> {
+    /// How a pairing stands, and what to tell its browser; `None` when it has no row.
+    pub(crate) async fn outcome(&self, id: PairingId) -> Result<Option<(Pairing, Outcome)>, Error> {
         let (now, root, told_for) = (self.now(), self.root.clone(), self.config.ticket.ttl);
         let unit = async move |tx: &mut Tx| {
             let Some(Stored { pairing, .. }) = pairings::load(tx, id).await? else { return Ok(None) };
-            outcome(tx, &pairing, &root, now, told_for).await.map(Some)
+            let told = outcome(tx, &pairing, &root, now, told_for).await?;
+            Ok(Some((pairing, told)))
         };
         Ok(self.store.read(move |tx| Box::pin(async move { unit(tx).await })).await?)
     }

@@ -132,7 +132,7 @@ impl Order {
     }
 
     async fn check(&self, tx: &mut Tx, account: &Account) -> Result<Result<Proof, Error>, store::Error> {
-        if account.password_hash.0 != self.account.password_hash.0 {
+        if account.password_version != self.account.password_version {
             return Ok(Err(Error::BadCredentials));
         }
         if account.disabled_at.is_some() {

@@ -16,7 +16,7 @@ use crate::crypto::random;
 use crate::domain::account::{Account, Email, PasswordHash};
 use crate::domain::ids::AccountId;
 use crate::domain::secret::Password;
-use crate::store::{accounts, audit};
+use crate::store::{Tx, accounts, audit};
 
 /// The bounded pool that computes password hashes: the only slow thing in the server.
 pub(crate) struct Passwords {
@@ -150,23 +150,20 @@ impl Auth {
             .filter(|_| is_address);
         let hash = found.as_ref().map(|account| account.password_hash.clone());
         let verdict = self.passwords.verify(hash, password.clone()).await?;
-        let Some(mut account) = found else { return Err(Error::BadCredentials) };
+        let Some(account) = found else { return Err(Error::BadCredentials) };
         match verdict {
             Verdict::Wrong => return Err(Error::BadCredentials),
             Verdict::Right => {}
-            Verdict::RightButOutdated => account.password_hash = self.upgrade(&account, password).await?,
+            Verdict::RightButOutdated => self.upgrade(&account, password).await?,
         }
         if account.disabled_at.is_some() { Err(Error::Disabled) } else { Ok(account) }
     }
 
-    async fn upgrade(&self, account: &Account, password: &Password) -> Result<PasswordHash, Error> {
+    async fn upgrade(&self, account: &Account, password: &Password) -> Result<(), Error> {
         let (id, old) = (account.id, account.password_hash.clone());
         let new = self.passwords.hash(password.clone()).await?;
-        let kept = new.clone();
-        self.store
-            .write(move |tx| Box::pin(async move { accounts::upgrade_password(tx, id, &old, &new).await }))
-            .await?;
-        Ok(kept)
+        let unit = async move |tx: &mut Tx| accounts::upgrade_password(tx, id, &old, &new).await;
+        Ok(self.store.write(move |tx| Box::pin(async move { unit(tx).await })).await?)
     }
 
     async fn audit_password(&self, outcome: &Result<Account, Error>, source: IpAddr) -> Result<(), Error> {

@@ -109,6 +109,7 @@ fn network(source: IpAddr) -> u128 {
 #[derive(Debug, Default)]
 pub(crate) struct Registry {
     held: DashMap<PairingId, Held>,
+    next: AtomicU64,
 }
 
 /// A pairing on this node. One that was resumed is remembered when its socket is gone, so that a used resume secret
@@ -116,17 +117,19 @@ pub(crate) struct Registry {
 #[derive(Debug)]
 struct Held {
     mailbox: Option<Arc<Mailbox>>,
+    /// Which guard holds it: one socket may take a pairing over from itself.
+    holder: u64,
     resumes: u32,
     /// Uptime after which nobody can come back to it.
     until: Duration,
 }
 
-/// A browser's place under its pairing; leaves it when dropped, unless another socket has taken it over.
+/// A browser's place under its pairing; leaves it when dropped, unless it was taken over.
 #[derive(Debug)]
 pub(crate) struct Guard {
     registry: Arc<Registry>,
     pairing: PairingId,
-    mailbox: Arc<Mailbox>,
+    holder: u64,
 }
 
 impl Registry {
@@ -139,19 +142,20 @@ impl Registry {
         resumes: u32,
         until: Duration,
     ) -> Option<Guard> {
-        let fresh = Held { mailbox: Some(mailbox.clone()), resumes, until };
+        let holder = self.next.fetch_add(1, Ordering::Relaxed);
+        let fresh = Held { mailbox: Some(mailbox.clone()), holder, resumes, until };
         match self.held.entry(pairing) {
             Entry::Vacant(free) => {
                 free.insert(fresh);
             }
             Entry::Occupied(held) if held.get().resumes > resumes => return None,
             Entry::Occupied(mut held) => {
-                if let Some(old) = held.insert(fresh).mailbox {
+                if let Some(old) = held.insert(fresh).mailbox.filter(|old| !Arc::ptr_eq(old, mailbox)) {
                     old.push(Notice::TakenOver);
                 }
             }
         }
-        Some(Guard { registry: self.clone(), pairing, mailbox: mailbox.clone() })
+        Some(Guard { registry: self.clone(), pairing, holder })
     }
 
     /// The socket that waits on a pairing.
@@ -168,7 +172,7 @@ impl Registry {
 impl Drop for Guard {
     fn drop(&mut self) {
         let Entry::Occupied(mut held) = self.registry.held.entry(self.pairing) else { return };
-        if !held.get().mailbox.as_ref().is_some_and(|mailbox| Arc::ptr_eq(mailbox, &self.mailbox)) {
+        if held.get().holder != self.holder {
             return;
         }
         if held.get().resumes == 0 {

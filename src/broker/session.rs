@@ -143,8 +143,13 @@ impl BrowserSession {
             broker.resolve(ask.account, id, number, Reason::Expired);
         }
         match broker.auth.outcome(id).await? {
+            Some((pairing, outcome)) => {
+                self.stored.pairing = pairing;
+                Ok(Verdict::from(outcome))
+            }
+            // Nobody was asked; or the account is gone, and with it everything that was asked of it.
+            None if self.is_asked() => Ok(Verdict::Expired),
             None => Ok(Verdict::Wait),
-            Some(outcome) => Ok(Verdict::from(outcome)),
         }
     }
 

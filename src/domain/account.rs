@@ -118,6 +118,8 @@ pub struct Account {
     pub disabled_at: Option<Timestamp>,
     /// The password's hash as a PHC string.
     pub password_hash: PasswordHash,
+    /// Grows with each change of the password, and stays when the same one is hashed anew.
+    pub password_version: i64,
     /// Until when second factors are blocked for it.
     pub blocked_until: Option<Timestamp>,
     /// When that block began.

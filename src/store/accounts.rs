@@ -7,19 +7,19 @@ use crate::domain::time::Timestamp;
 
 macro_rules! columns {
     () => {
-        "id, uuid, kind, email, name, verified, disabled_at, password, blocked_at, blocked_until"
+        "id, uuid, kind, email, name, verified, disabled_at, password, password_version, blocked_at, blocked_until"
     };
 }
 
-const INSERT: &str = "INSERT INTO accounts (uuid, kind, email, email_key, name, phone, password, verified, created_at, updated_at) \
-     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $9) ON CONFLICT DO NOTHING RETURNING id";
+const INSERT: &str = "INSERT INTO accounts (uuid, kind, email, email_key, name, phone, password, password_version, verified, created_at, updated_at) \
+     VALUES ($1, $2, $3, $4, $5, $6, $7, 1, $8, $9, $9) ON CONFLICT DO NOTHING RETURNING id";
 const BY_EMAIL: &str = concat!("SELECT ", columns!(), " FROM accounts WHERE kind = $1 AND email_key = $2");
 const BY_ID: &str = concat!("SELECT ", columns!(), " FROM accounts WHERE id = $1");
 const LIST: &str = concat!("SELECT ", columns!(), " FROM accounts ORDER BY kind, email_key");
 const DISABLE: &str =
     "UPDATE accounts SET disabled_at = COALESCE(disabled_at, $2), updated_at = $2 WHERE id = $1";
 const ENABLE: &str = "UPDATE accounts SET disabled_at = NULL, updated_at = $2 WHERE id = $1";
-const SET_PASSWORD: &str = "UPDATE accounts SET password = $2, updated_at = $3 WHERE id = $1";
+const SET_PASSWORD: &str = "UPDATE accounts SET password = $2, password_version = password_version + 1, updated_at = $3 WHERE id = $1";
 const UPGRADE: &str = "UPDATE accounts SET password = $3 WHERE id = $1 AND password = $2";
 const BLOCK: &str = "UPDATE accounts SET blocked_at = $2, blocked_until = $3 WHERE id = $1";
 const LOCK: &str = "UPDATE accounts SET updated_at = updated_at WHERE id = $1";
@@ -127,7 +127,8 @@ fn read(row: &Row) -> Result<Account, Error> {
         verified: row.get::<i64>(5)? != 0,
         disabled_at: row.get::<Option<i64>>(6)?.map(Timestamp),
         password_hash: PasswordHash(row.get(7)?),
-        blocked_at: row.get::<Option<i64>>(8)?.map(Timestamp),
-        blocked_until: row.get::<Option<i64>>(9)?.map(Timestamp),
+        password_version: row.get(8)?,
+        blocked_at: row.get::<Option<i64>>(9)?.map(Timestamp),
+        blocked_until: row.get::<Option<i64>>(10)?.map(Timestamp),
     })
 }

@@ -5,7 +5,7 @@ use crate::domain::ids::AccountId;
 use crate::domain::time::Timestamp;
 
 const EMIT: &str = "INSERT INTO signals (at, kind, account_id) VALUES ($1, $2, $3)";
-const SINCE: &str = "SELECT id, kind, account_id FROM signals WHERE at > $1 ORDER BY id LIMIT 1000";
+const SINCE: &str = "SELECT id, kind, account_id FROM signals WHERE at > $1 ORDER BY id";
 
 /// What changed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

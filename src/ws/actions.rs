@@ -65,13 +65,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Socket<S> {
 
     async fn resume(&mut self, pairing: PairingId, secret: ResumeSecret) -> Result<Flow, Error> {
         self.count_hello()?;
+        let ip = self.source.to_string();
+        let (session, verdict) =
+            BrowserSession::resume(&self.broker, pairing, &secret, ip, &self.mailbox).await?;
         // This socket's own pairing gives way to the one that is resumed, unless they are the same.
         if let Some(old) = self.browser.take().filter(|old| old.id() != pairing) {
             old.abandon(&self.broker).await?;
         }
-        let ip = self.source.to_string();
-        let (session, verdict) =
-            BrowserSession::resume(&self.broker, pairing, &secret, ip, &self.mailbox).await?;
         let welcomed = self.welcome(session);
         Ok(if welcomed.is_continue() { self.tell(verdict) } else { welcomed })
     }

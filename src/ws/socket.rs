@@ -36,7 +36,8 @@ pub(super) struct Socket<S> {
     waiting: Option<Box<Waiting>>,
     unanswered: u8,
     has_spoken: bool,
-    is_winding_up: bool,
+    /// A close frame was sent or received.
+    is_ending: bool,
     _seat: Seat,
 }
 
@@ -83,7 +84,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Socket<S> {
             waiting: None,
             unanswered: 0,
             has_spoken: false,
-            is_winding_up: false,
+            is_ending: false,
             _seat: seat,
         }
     }
@@ -110,18 +111,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Socket<S> {
 
     /// Begins to close; the client has a while to agree.
     pub(super) fn close(&mut self, code: CloseCode, reason: &'static str) -> Flow {
-        self.wind_up();
+        self.let_go();
         self.sent(|frames| frames.close(code, reason))
-    }
-
-    /// From the first close frame on, whoever sent it, the socket is nobody's; the peer has a while to hang up.
-    fn wind_up(&mut self) {
-        if !self.is_winding_up {
-            self.is_winding_up = true;
-            self.browser = None;
-            self.phone = None;
-            self.mailbox.set_due(Some(self.broker.auth.clock.uptime() + CLOSE_PATIENCE));
-        }
     }
 
     fn sent(&mut self, send: impl FnOnce(&mut Frames<S>) -> Result<(), Gone>) -> Flow {
@@ -140,9 +131,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Socket<S> {
                 return Poll::Ready(Ok(event));
             }
             let mut texts = Vec::new();
-            std::task::ready!(self.frames.poll(cx, &mut texts))?;
-            self.unanswered = 0;
+            let polled = self.frames.poll(cx, &mut texts);
+            // Also when nothing came that is of use: a peer that broke the protocol may say nothing more for ever.
             self.keep(texts);
+            std::task::ready!(polled)?;
+            self.unanswered = 0;
         }
     }
 
@@ -165,7 +158,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Socket<S> {
             self.waiting.get_or_insert_default().texts.extend(texts);
         }
         if self.frames.is_closing() {
-            self.wind_up();
+            self.let_go();
+        }
+    }
+
+    /// Whoever closes has gone; the peer has a while to finish the handshake.
+    fn let_go(&mut self) {
+        if !std::mem::replace(&mut self.is_ending, true) {
+            self.browser = None;
+            self.phone = None;
+            self.mailbox.set_due(Some(self.broker.auth.clock.uptime() + CLOSE_PATIENCE));
         }
     }
 

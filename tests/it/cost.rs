@@ -14,7 +14,7 @@ async fn ten_thousand_waiting_browsers_cost_below_two_kibibytes_each() {
         run(&["bench", "--sockets", "10000", "--logins", "20", "--json"], &[], folder.path(), "").await;
     assert_eq!(done.code, Some(0), "{done:?}");
     let figures: Value = serde_json::from_str(&done.stdout).unwrap();
-    println!("{figures}");
+    eprintln!("{figures}");
     let bytes = figures["bytes_per_socket"].as_f64().unwrap_or_else(|| panic!("{figures}"));
     assert!(bytes > 0.0 && bytes < MOST, "{bytes} bytes each");
 }

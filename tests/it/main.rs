@@ -1,6 +1,12 @@
 //! Everything that is tested against the real server; a file per promise or surface.
 
-#![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that can't go on fails")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::wildcard_enum_match_arm,
+    reason = "a test that can't go on fails, and says what it got"
+)]
 
 mod cli;
 mod cost;

@@ -9,6 +9,8 @@ CREATE TABLE accounts (
     name TEXT NOT NULL,
     phone TEXT,
     password TEXT NOT NULL,
+    -- Grows when the owner changes it, not when the same one is hashed anew.
+    password_version BIGINT NOT NULL,
     verified BIGINT NOT NULL,
     disabled_at BIGINT,
     blocked_at BIGINT,
