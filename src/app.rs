@@ -230,5 +230,6 @@ fn router(
     };
     let http = Http { auth: auth.clone(), broker: broker.clone(), public_url: url.into(), trusted_proxies };
     let routes = http::routes(http).merge(ws::routes(front));
+    let routes = http::with_cors(routes, &config.server.allowed_origins);
     http::with_common_headers(routes, url.starts_with("https://"))
 }

@@ -8,18 +8,26 @@ mod login;
 mod pages;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::extract::{Request, State};
-use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, STRICT_TRANSPORT_SECURITY, X_CONTENT_TYPE_OPTIONS};
-use axum::http::{HeaderValue, StatusCode};
+use axum::http::header::{
+    AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, STRICT_TRANSPORT_SECURITY, WWW_AUTHENTICATE,
+    X_CONTENT_TYPE_OPTIONS,
+};
+use axum::http::{HeaderValue, Method, StatusCode};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{delete, get, post};
 use axum::{Json, Router};
 use serde_json::json;
+use tower_http::cors::{AllowOrigin, CorsLayer};
 
 use crate::auth::Auth;
 use crate::broker::Broker;
+
+/// How long a browser may keep the answer to a preflight.
+const PREFLIGHT: Duration = Duration::from_secs(600);
 
 /// What the routes share.
 #[derive(Clone)]
@@ -48,6 +56,21 @@ pub(crate) fn routes(http: Http) -> Router {
 /// What every answer of the server carries, the socket's refusals too.
 pub(crate) fn with_common_headers(router: Router, is_https: bool) -> Router {
     router.layer(middleware::from_fn_with_state(is_https, common_headers))
+}
+
+/// Lets the pages of other origins that the settings allow call the routes and import the client (CORS, WHATWG Fetch).
+pub(crate) fn with_cors(router: Router, allowed: &[String]) -> Router {
+    if allowed.is_empty() {
+        return router;
+    }
+    let origins = allowed.iter().filter_map(|origin| HeaderValue::from_str(origin).ok());
+    let cors = CorsLayer::new()
+        .allow_origin(AllowOrigin::list(origins))
+        .allow_methods([Method::GET, Method::POST, Method::DELETE])
+        .allow_headers([AUTHORIZATION, CONTENT_TYPE])
+        .expose_headers([RETRY_AFTER, WWW_AUTHENTICATE])
+        .max_age(PREFLIGHT);
+    router.layer(cors)
 }
 
 fn login_routes() -> Router<Http> {

@@ -273,6 +273,18 @@ mod tests {
         }
     }
 
+    proptest::proptest! {
+        #[test]
+        fn no_text_makes_the_parser_panic(text in "\\PC*", action in "[a-zA-Z]{0,30}", value in "\\PC*") {
+            let _ = parse(&text);
+            let quoted = serde_json::to_string(&value).unwrap();
+            for field in ["os", "uuid", "resume", "authToken", "type", "email", "password", "response"] {
+                let _ = parse(&format!(r#"{{"action":"{action}","{field}":{quoted}}}"#));
+                let _ = parse(&format!(r#"{{"action":"askMobileConnection","{field}":{value}}}"#));
+            }
+        }
+    }
+
     #[test]
     fn what_is_no_message_is_told_apart_from_what_is_no_action() {
         let deep =

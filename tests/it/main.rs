@@ -9,6 +9,7 @@
 )]
 
 mod cli;
+mod cors;
 mod cost;
 mod counters;
 mod durable;
