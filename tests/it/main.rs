@@ -2,5 +2,12 @@
 
 #![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that can't go on fails")]
 
+mod answers;
+mod bad_frames;
+mod bad_input;
 mod harness;
 mod login;
+mod races;
+mod resolved;
+mod resume;
+mod socket;
