@@ -8,6 +8,9 @@
     reason = "a test that can't go on fails, and says what it got"
 )]
 
+mod answers;
+mod bad_frames;
+mod bad_input;
 mod cli;
 mod cors;
 mod cost;
@@ -18,5 +21,9 @@ mod forged;
 mod harness;
 mod login;
 mod once;
+mod races;
+mod resolved;
+mod resume;
+mod socket;
 mod tidy;
 mod tokens;

@@ -105,6 +105,12 @@ impl Person {
         Phone { token, device, backup_codes, socket }
     }
 
+    /// The token of a device that may not approve, logged in by a backup code.
+    pub(crate) async fn laptop(&self, backup_code: &str) -> String {
+        let body = json!({"backup_code": backup_code, "name_device": "Laptop"});
+        self.post("backup_code_2fa", &body).await.token()
+    }
+
     /// A browser that has asked for this person's login, and its pairing's uuid.
     pub(crate) async fn asking_browser(&self, place: &impl Place) -> (Socket, Value) {
         let mut browser = place.socket().await;

@@ -101,12 +101,26 @@ impl Socket {
         }
     }
 
+    /// Nothing waits to be read: the next frame is the reply to a message that the server does not know.
+    pub(crate) async fn expect_nothing_more(&mut self) {
+        assert_eq!(self.refused(&json!({"action": "nothing more"})).await, "unknown_action");
+    }
+
     /// The server closes with this code.
     pub(crate) async fn expect_close(&mut self, code: u16) {
         match self.next().await {
             Message::Close(Some(frame)) => assert_eq!(u16::from(frame.code), code, "{frame:?}"),
             other => panic!("expected close {code}, got {other:?}"),
         }
+    }
+
+    /// The last text frame before the server closes, if there is one.
+    pub(crate) async fn last_word(&mut self) -> Option<Value> {
+        let mut last = None;
+        while let Message::Text(text) = self.next().await {
+            last = Some(serde_json::from_str(&text).unwrap());
+        }
+        last
     }
 
     /// The socket ends, with or without a close frame.
