@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that can't go on fails")]
 
 mod counters;
+mod door;
 mod factors;
 mod forged;
 mod harness;
