@@ -147,31 +147,44 @@ impl Auth {
         // An address that can't be one is looked up like any other; whoever is found under the stand-in is not meant.
         let is_address = address.is_some();
         let stand_in = || Email::parse("nobody@invalid").ok_or(Error::BadCredentials);
-        let (kind, address) = (kind.to_owned(), address.map_or_else(stand_in, Ok)?);
-        let found = self
-            .store
-            .read(move |tx| Box::pin(async move { accounts::by_email(tx, &kind, &address).await }))
-            .await?
-            .filter(|_| is_address);
-        let hash = found.as_ref().map(|account| account.password_hash.clone());
-        let verdict = self.passwords.verify(hash, password.clone()).await?;
-        let Some(mut account) = found else { return Err(Error::BadCredentials) };
-        match verdict {
-            Verdict::Wrong => return Err(Error::BadCredentials),
-            Verdict::Right => {}
-            Verdict::RightButOutdated => account.password_hash = self.upgrade(&account, password).await?,
+        let address = address.map_or_else(stand_in, Ok)?;
+        for _ in 0..2 {
+            let found = self.account_at(kind, address.clone()).await?.filter(|_| is_address);
+            let hash = found.as_ref().map(|account| account.password_hash.clone());
+            let verdict = self.passwords.verify(hash, password.clone()).await?;
+            let Some(mut account) = found else { return Err(Error::BadCredentials) };
+            match verdict {
+                Verdict::Wrong => return Err(Error::BadCredentials),
+                Verdict::Right => {}
+                Verdict::RightButOutdated => match self.upgrade(&account, password).await? {
+                    Some(hash) => account.password_hash = hash,
+                    // Another login upgraded it first, or it is a new password: look again.
+                    None => continue,
+                },
+            }
+            return if account.disabled_at.is_some() { Err(Error::Disabled) } else { Ok(account) };
         }
-        if account.disabled_at.is_some() { Err(Error::Disabled) } else { Ok(account) }
+        Err(Error::Busy(Self::BUSY))
     }
 
-    async fn upgrade(&self, account: &Account, password: &Password) -> Result<PasswordHash, Error> {
+    async fn account_at(&self, kind: &str, address: Email) -> Result<Option<Account>, Error> {
+        let kind = kind.to_owned();
+        Ok(self
+            .store
+            .read(move |tx| Box::pin(async move { accounts::by_email(tx, &kind, &address).await }))
+            .await?)
+    }
+
+    /// Hashes the password at today's cost; `None` when the hash that it replaces is not there any more.
+    async fn upgrade(&self, account: &Account, password: &Password) -> Result<Option<PasswordHash>, Error> {
         let (id, old) = (account.id, account.password_hash.clone());
         let new = self.passwords.hash(password.clone()).await?;
         let kept = new.clone();
-        self.store
+        let done = self
+            .store
             .write(move |tx| Box::pin(async move { accounts::upgrade_password(tx, id, &old, &new).await }))
             .await?;
-        Ok(kept)
+        Ok(done.then_some(kept))
     }
 
     async fn audit_password(&self, outcome: &Result<Account, Error>, source: IpAddr) -> Result<(), Error> {

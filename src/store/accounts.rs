@@ -90,14 +90,14 @@ pub(crate) async fn set_password(
     tx.execute(SET_PASSWORD, [arg(id.0), arg(hash.0.as_str()), arg(now)]).await.map(drop)
 }
 
-/// Replaces a hash by one of today's cost, unless the password changed meanwhile.
+/// Replaces a hash by one of today's cost; false when it is not the account's hash any more.
 pub(crate) async fn upgrade_password(
     tx: &mut Tx,
     id: AccountId,
     old: &PasswordHash,
     new: &PasswordHash,
-) -> Result<(), Error> {
-    tx.execute(UPGRADE, [arg(id.0), arg(old.0.as_str()), arg(new.0.as_str())]).await.map(drop)
+) -> Result<bool, Error> {
+    Ok(tx.execute(UPGRADE, [arg(id.0), arg(old.0.as_str()), arg(new.0.as_str())]).await? == 1)
 }
 
 /// Blocks second factors over `[from, until)`, or with `None` unblocks them.
