@@ -9,4 +9,6 @@ mod forged;
 mod harness;
 mod login;
 mod once;
+mod seats;
+mod tls;
 mod tokens;
