@@ -100,7 +100,7 @@ async fn a_header_that_brings_or_names_a_key_is_refused() {
     let server = Server::start(&[]).await;
     let ann = server.person("ann").await;
     let (http, claims, stranger) = (&server.http, part(&ann.token, 1), Stranger::new());
-    let header = part(&ann.token, 0);
+    let (header, own) = (part(&ann.token, 0), own_key(&server).await);
     let jwk = stranger.jwk(header["kid"].as_str().unwrap());
     for (name, value) in [
         ("jwk", jwk.clone()),
@@ -122,7 +122,13 @@ async fn a_header_that_brings_or_names_a_key_is_refused() {
         let mut forged = header.clone();
         forged[name] = value;
         check(http, &signed(&forged, &claims, &stranger.key()), 401, name).await;
+        // Not even over the right signature: such a header is none that this server writes.
+        check(http, &signed(&forged, &claims, &own), 401, &format!("{name}, rightly signed")).await;
     }
+    let twice = header.to_string().replacen('{', "{\"kid\":\"x\",", 1);
+    let message = format!("{}.{}", URL_SAFE_NO_PAD.encode(twice), base64url(&claims));
+    let signature = jsonwebtoken::crypto::sign(message.as_bytes(), &own, Algorithm::ES256).unwrap();
+    check(http, &format!("{message}.{signature}"), 401, "a kid that stands twice").await;
 }
 
 #[tokio::test]

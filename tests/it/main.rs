@@ -8,6 +8,7 @@
     reason = "a test that can't go on fails, and says what it got"
 )]
 
+mod alike;
 mod answers;
 mod bad_frames;
 mod bad_input;
@@ -15,6 +16,7 @@ mod cli;
 mod cors;
 mod cost;
 mod counters;
+mod door;
 mod durable;
 mod factors;
 mod forged;
@@ -24,6 +26,8 @@ mod once;
 mod races;
 mod resolved;
 mod resume;
+mod seats;
 mod socket;
 mod tidy;
+mod tls;
 mod tokens;

@@ -178,7 +178,7 @@ async fn no_secret_is_in_the_log_however_much_is_logged() {
     process.wait().await;
 
     let log = std::fs::read_to_string(log).unwrap();
-    assert!(log.contains(" DEBUG ") && log.contains("audit"), "little was logged: {log}");
+    assert!(log.contains("DEBUG"), "little was logged: {log}");
     let resume = hello["resume"].as_str().unwrap();
     for secret in [PASSWORD, "a wrong password", &code, &token, &phone.token, resume, &phone.backup_codes[0]]
     {

@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use futures_util::{SinkExt as _, StreamExt as _};
 use serde_json::{Value, json};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
+use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
 use tokio_tungstenite::tungstenite::{self, Message};
-use tokio_tungstenite::{MaybeTlsStream, WebSocketStream};
 
 use super::PATIENCE;
 
@@ -15,8 +16,13 @@ use super::PATIENCE;
 const SILENCE: Duration = Duration::from_millis(250);
 
 pub(crate) struct Socket {
-    inner: WebSocketStream<MaybeTlsStream<TcpStream>>,
+    inner: WebSocketStream<Box<dyn Stream>>,
 }
+
+/// What a socket goes over: TCP, or TLS over it.
+pub(crate) trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
+
+impl<S: AsyncRead + AsyncWrite + Unpin + Send> Stream for S {}
 
 impl Socket {
     pub(crate) async fn open(url: &str) -> Self {
@@ -33,8 +39,19 @@ impl Socket {
         for (name, value) in headers {
             request.headers_mut().append(*name, value.parse().unwrap());
         }
-        let (inner, _) = tokio_tungstenite::connect_async(request).await?;
+        let host = request.uri().authority().unwrap().to_string();
+        let stream = TcpStream::connect(host).await.map_err(tungstenite::Error::Io)?;
+        let _ = stream.set_nodelay(true);
+        let (inner, _) =
+            tokio_tungstenite::client_async(request, Box::new(stream) as Box<dyn Stream>).await?;
         Ok(Self { inner })
+    }
+
+    /// A socket over a connection that is there already, perhaps over TLS; `url` as in `wss://host:port`.
+    pub(crate) async fn over(stream: impl Stream + 'static, url: &str) -> Self {
+        let stream: Box<dyn Stream> = Box::new(stream);
+        let (inner, _) = tokio_tungstenite::client_async(format!("{url}/ws"), stream).await.unwrap();
+        Self { inner }
     }
 
     pub(crate) async fn send(&mut self, frame: &Value) {
