@@ -6,6 +6,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::Context as _;
+use lettre::Address;
+use lettre::message::Mailbox;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -17,6 +19,7 @@ use crate::clock::Clock;
 use crate::config::{self, Config, Log, LogFormat, default_seal_file};
 use crate::crypto::seal::SealKey;
 use crate::http::{self, Http};
+use crate::mail::Courier;
 use crate::net::{self, Connections, Origins};
 use crate::store::Store;
 use crate::ws::{self, Front};
@@ -82,6 +85,10 @@ impl Server {
             failed: CancellationToken::new(),
         };
         server.essential("accept loop", &server.stop, net::serve(listener, router, connections));
+        let mailer = server.auth.clone();
+        server.essential("courier", &server.ended, async move {
+            mailer.courier.run(&mailer.store, &mailer.clock).await
+        });
         let (sweeper, keeper) = (server.broker.clone(), server.broker.clone());
         server.essential("sweep", &server.ended, async move { sweeper.sweep().await });
         server.essential("housekeeping", &server.ended, async move { keeper.keep_house().await });
@@ -194,7 +201,18 @@ async fn open(config: Arc<Config>, clock: Clock, url: &str) -> anyhow::Result<Au
         .await
         .with_context(|| format!("store.url: {:?} can't be opened", config.store.url))?;
     let issuer = config.jwt.issuer.clone().unwrap_or_else(|| url.to_owned());
-    Ok(Auth::open(config, clock, store, seal, issuer).await?)
+    let courier = Courier::new(config.mail.folder.clone(), sender(&config, url)?);
+    Ok(Auth::open(config, clock, store, seal, issuer, courier).await?)
+}
+
+/// Who writes letters: as the settings say, or `no-reply` at the public URL's host.
+fn sender(config: &Config, url: &str) -> anyhow::Result<Mailbox> {
+    if let Some(from) = &config.mail.from {
+        return Ok(from.clone());
+    }
+    let host = url.split("://").nth(1).and_then(|rest| rest.split([':', '/']).next()).unwrap_or_default();
+    let address = Address::new("no-reply", host).or_else(|_| Address::new("no-reply", "localhost"))?;
+    Ok(Mailbox::new(Some("ReadyLogin".to_owned()), address))
 }
 
 fn seal_from_file(config: &Config) -> anyhow::Result<SealKey> {

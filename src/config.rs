@@ -29,6 +29,7 @@ pub struct Config {
     pub server: Server,
     pub store: Store,
     pub bus: Bus,
+    pub mail: Mail,
     pub accounts: Accounts,
     pub pairing: Pairing,
     pub ticket: Lifetime,
@@ -89,6 +90,11 @@ sections! {
     }
     Bus {
         url: String,
+    }
+    Mail {
+        folder: PathBuf,
+        #[serde(deserialize_with = "read::mailbox")]
+        from: Option<lettre::message::Mailbox>,
     }
     Accounts {
         registration: Registration,

@@ -9,6 +9,7 @@ use crate::domain::factor::Method;
 use crate::domain::ids::{AccountId, DeviceId};
 use crate::domain::secret::{AccessToken, BackupCode, Password};
 use crate::domain::time::Timestamp;
+use crate::mail::{self, Letter};
 use crate::store::sessions::Live;
 use crate::store::signals::{self, Signal};
 use crate::store::{self, Tx, accounts, audit, devices, factors, pairings, sessions, tickets};
@@ -87,11 +88,14 @@ impl Auth {
             sessions::extend(tx, device, until).await?;
             sessions::revoke_others(tx, owner.account, owner.id, now).await?;
             changed(tx, "factor.on", owner.account, Some(device), &source, now).await?;
+            let name = devices::name(tx, device).await?;
+            mail::post(tx, Letter::PhoneAdded { device: &name, source: &source }, &owner.email, now).await?;
             let methods = factors::methods(tx, owner.account).await?;
             Ok(Ok((methods, makes_codes)))
         };
         let (methods, makes_codes) =
             self.store.write(move |tx| Box::pin(async move { unit(tx).await })).await??;
+        self.courier.ring();
         let token = self.renew(live.id).await?;
         Ok(Bound { methods, backup_codes: makes_codes.then_some(codes), token })
     }
@@ -152,9 +156,12 @@ impl Auth {
             }
             sessions::revoke_others(tx, owner.account, owner.id, now).await?;
             changed(tx, "factor.off", owner.account, None, &source, now).await?;
+            mail::post(tx, Letter::FactorRemoved { method, source: &source }, &owner.email, now).await?;
             Ok(Ok(()))
         };
-        self.store.write(move |tx| Box::pin(async move { unit(tx).await })).await?
+        let done = self.store.write(move |tx| Box::pin(async move { unit(tx).await })).await?;
+        self.courier.ring();
+        done
     }
 
     /// Replaces all backup codes by ten new ones.

@@ -10,9 +10,10 @@ use crate::domain::account::Account;
 use crate::domain::claims::{Grant, Proof};
 use crate::domain::device::DeviceFacts;
 use crate::domain::factor::{Consequence, LockPolicy, Method};
-use crate::domain::ids::{AccountId, DeviceId, SessionId};
+use crate::domain::ids::{DeviceId, SessionId};
 use crate::domain::secret::{AccessToken, BackupCode, Ticket};
 use crate::domain::time::Timestamp;
+use crate::mail::{self, Letter};
 use crate::store::{self, Tx, accounts, audit, devices, factors, sessions, tickets};
 
 /// What is presented beside the password.
@@ -80,8 +81,12 @@ impl Auth {
             now: self.now(),
         };
         // A refusal is a value here: the failure that it counted has to stay.
-        let grant = self.store.write(move |tx| Box::pin(order.fill(tx))).await??;
-        self.keyring.sign(&grant)
+        let grant = self.store.write(move |tx| Box::pin(order.fill(tx))).await?;
+        if matches!(grant, Err(Error::InvalidBackupCode | Error::InvalidTicket | Error::NotAnEmailMethod)) {
+            // A wrong code may have been the one that blocks, and then a letter waits.
+            self.courier.ring();
+        }
+        self.keyring.sign(&grant?)
     }
 
     /// A fresh token for a session that lives: the same login, told again.
@@ -188,7 +193,7 @@ impl Order {
             }
             factors::Spent::Before => Ok(Err(Error::InvalidBackupCode)),
             factors::Spent::Now | factors::Spent::Unknown => {
-                self.count_failure(tx, account.id, Method::BackupCode).await?;
+                self.count_failure(tx, account, Method::BackupCode).await?;
                 Ok(Err(Error::InvalidBackupCode))
             }
         }
@@ -203,7 +208,7 @@ impl Order {
         if let Some(left) = account.block_left(self.now) {
             return Ok(Err(Error::Locked(left)));
         }
-        self.count_failure(tx, account.id, Method::Email).await?;
+        self.count_failure(tx, account, Method::Email).await?;
         let looks_mailed =
             matches!(self.credential, Credential::Shapeless) && !methods.contains(&Method::Email);
         Ok(Err(match methods {
@@ -217,19 +222,20 @@ impl Order {
     async fn count_failure(
         &self,
         tx: &mut Tx,
-        account: AccountId,
+        account: &Account,
         method: Method,
     ) -> Result<(), store::Error> {
-        let run = factors::failed(tx, account, method).await?;
+        let run = factors::failed(tx, account.id, method).await?;
         let consequence = self.policy.consequence(run);
         if consequence == Consequence::Counted {
             return Ok(());
         }
-        accounts::set_block(tx, account, Some((self.now, self.now.plus(self.policy.block_for)))).await?;
+        accounts::set_block(tx, account.id, Some((self.now, self.now.plus(self.policy.block_for)))).await?;
         if consequence == Consequence::MethodOff {
-            factors::turn_off(tx, account, method).await?;
+            factors::turn_off(tx, account.id, method).await?;
         }
-        Ok(())
+        let letter = Letter::Locked { source: &self.login.device.ip };
+        mail::post(tx, letter, account.email.as_given(), self.now).await
     }
 
     async fn grant(&self, tx: &mut Tx, account: &Account, proof: Proof) -> Result<Grant, store::Error> {

@@ -28,6 +28,7 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::crypto::seal::{RootKey, SealKey};
 use crate::domain::time::Timestamp;
+use crate::mail::Courier;
 use crate::store::{self, Store};
 
 /// Everything the use cases share; one per server.
@@ -37,6 +38,7 @@ pub(crate) struct Auth {
     pub(crate) store: Store,
     pub(crate) keyring: Keyring,
     pub(crate) limits: Limits,
+    pub(crate) courier: Courier,
     passwords: Passwords,
     root: RootKey,
 }
@@ -55,13 +57,14 @@ impl Auth {
         store: Store,
         seal: SealKey,
         issuer: String,
+        courier: Courier,
     ) -> Result<Self, Error> {
         let root = open_root(&store, &seal).await?;
         let names = crate::crypto::jwt::Names { issuer, audience: config.jwt.audience.clone() };
         let keyring = Keyring::open(&store, seal, names, &config.jwt, clock.clone()).await?;
         let passwords = Passwords::new(&config.password)?;
         let limits = Limits::new(config.limits.factor, clock.clone(), root.clone());
-        Ok(Self { config, clock, store, keyring, limits, passwords, root })
+        Ok(Self { config, clock, store, keyring, limits, courier, passwords, root })
     }
 
     fn now(&self) -> Timestamp {

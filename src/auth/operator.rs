@@ -20,7 +20,7 @@ pub(crate) struct AccountFilter {
 /// A change that takes no argument.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Change {
-    /// Stops the account, at once and everywhere.
+    /// Stops the account, at once and everywhere. Its phones stay bound, and can do nothing until it is started again.
     Disable,
     /// Starts it again.
     Enable,
@@ -71,7 +71,7 @@ impl Auth {
             let event = match change {
                 Change::Disable => {
                     accounts::set_disabled(tx, account, true, now).await?;
-                    sessions::revoke_all(tx, account, now).await?;
+                    sessions::revoke_logins(tx, account, now).await?;
                     pairings::drop_asks(tx, account).await?;
                     tickets::kill(tx, account, now).await?;
                     "account.disable"
@@ -100,7 +100,7 @@ impl Auth {
         Ok(self.store.write(move |tx| Box::pin(async move { unit(tx).await })).await?)
     }
 
-    /// Sets a password and ends every session of the account.
+    /// Sets a password and ends what hung on the old one. Approving phones stay: they are the second factor.
     ///
     /// # Errors
     /// `Weak`.
@@ -111,7 +111,7 @@ impl Auth {
         let unit = async move |tx: &mut Tx| {
             accounts::lock(tx, account).await?;
             accounts::set_password(tx, account, &hash, now).await?;
-            sessions::revoke_all(tx, account, now).await?;
+            sessions::revoke_logins(tx, account, now).await?;
             pairings::drop_asks(tx, account).await?;
             tickets::kill(tx, account, now).await?;
             changed(tx, "password.set", account, None, OPERATOR, now).await

@@ -8,6 +8,7 @@ use crate::domain::account::check_new_password;
 use crate::domain::device::Device;
 use crate::domain::ids::{AccountId, DeviceId};
 use crate::domain::secret::Password;
+use crate::mail::{self, Letter};
 use crate::store::sessions::Live;
 use crate::store::{Tx, accounts, devices, pairings, sessions, tickets};
 
@@ -61,7 +62,8 @@ impl Auth {
         let account = self.prove_own_password(live.account, old, source).await?;
         check_new_password(&new, &account.email, crate::crypto::password::is_common).map_err(Error::Weak)?;
         let hash = self.passwords.hash(new).await?;
-        let (account, session, now, source) = (live.account, live.id, self.now(), source.to_string());
+        let (email, source) = (live.email.clone(), source.to_string());
+        let (account, session, now) = (live.account, live.id, self.now());
         let unit = async move |tx: &mut Tx| {
             accounts::lock(tx, account).await?;
             accounts::set_password(tx, account, &hash, now).await?;
@@ -69,9 +71,12 @@ impl Auth {
             sessions::prove(tx, session, now).await?;
             pairings::drop_asks(tx, account).await?;
             tickets::kill(tx, account, now).await?;
-            changed(tx, "password.change", account, None, &source, now).await
+            changed(tx, "password.change", account, None, &source, now).await?;
+            mail::post(tx, Letter::PasswordChanged { source: &source }, &email, now).await
         };
-        Ok(self.store.write(move |tx| Box::pin(async move { unit(tx).await })).await?)
+        self.store.write(move |tx| Box::pin(async move { unit(tx).await })).await?;
+        self.courier.ring();
+        Ok(())
     }
 
     /// Removes the account and everything kept about it.

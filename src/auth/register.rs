@@ -8,6 +8,7 @@ use crate::domain::account::{Account, Email, check_new_password};
 use crate::domain::ids::AccountId;
 use crate::domain::secret::{AccessToken, Password};
 use crate::domain::text::shown;
+use crate::mail::{self, Letter};
 use crate::store::{Tx, accounts, audit};
 
 /// What an account begins with.
@@ -67,14 +68,20 @@ impl Auth {
             verified: new.verified,
         };
         let unit = async move |tx: &mut Tx| {
+            let (kind, email) = (row.kind.clone(), row.email.clone());
             let id = accounts::insert(tx, row, now).await?;
             record(tx, id, &source, now).await?;
-            match id {
-                Some(id) => accounts::by_id(tx, id).await,
-                None => Ok(None),
+            if let Some(id) = id {
+                return accounts::by_id(tx, id).await;
             }
+            if let Some(owner) = accounts::by_email(tx, &kind, &email).await? {
+                let letter = Letter::RegistrationTried { source: &source };
+                mail::post(tx, letter, owner.email.as_given(), now).await?;
+            }
+            Ok(None)
         };
         let account = self.store.write(move |tx| Box::pin(async move { unit(tx).await })).await?;
+        self.courier.ring();
         account.ok_or(Error::RegistrationRefused)
     }
 }

@@ -16,7 +16,6 @@ const PREFIX: &str = "READYLOGIN_";
 /// Settings of the contract whose features come with later releases: accepted, so that one file serves
 /// both, but never silently weaker than asked (see [`later`]).
 const LATER: &[&str] = &[
-    "mail.folder",
     "mail.smtp_url",
     "approval.match",
     "approval.signed",
@@ -220,6 +219,12 @@ pub(super) fn kinds<'de, D: Deserializer<'de>>(d: D) -> Result<Vec<Kind>, D::Err
         .enumerate()
         .any(|(at, kind)| kinds[..at].iter().any(|k| k.id == kind.id || k.name == kind.name));
     if kinds.is_empty() || twice { Err(wrong()) } else { Ok(kinds) }
+}
+
+pub(super) fn mailbox<'de, D: Deserializer<'de>>(d: D) -> Result<Option<lettre::message::Mailbox>, D::Error> {
+    let text: Option<String> = optional(d)?;
+    let wrong = |_| D::Error::custom("must be a mail address, or a name and an address in angle brackets");
+    text.map(|t| t.parse().map_err(wrong)).transpose()
 }
 
 pub(super) fn seal_key<'de, D: Deserializer<'de>>(d: D) -> Result<Option<SealKey>, D::Error> {

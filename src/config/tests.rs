@@ -71,6 +71,6 @@ fn a_wrong_setting_is_named() {
 
 #[test]
 fn settings_of_later_releases_are_accepted_and_reported() {
-    let config = load("[mail]\nfolder = \"x\"\n", &[("READYLOGIN_OTP__TTL", "1s")]).unwrap();
-    assert_eq!(config.without_effect, ["mail.folder", "otp.ttl"]);
+    let config = load("[two_factor]\ncookie_ttl = \"1m\"\n", &[("READYLOGIN_OTP__TTL", "1s")]).unwrap();
+    assert_eq!(config.without_effect, ["otp.ttl", "two_factor.cookie_ttl"]);
 }

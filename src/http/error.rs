@@ -26,6 +26,8 @@ pub(crate) enum Refusal {
     WrongType,
     /// The body did not arrive in time.
     TooSlow,
+    /// A token is needed and none was sent.
+    NoToken,
     /// There is no such kind of account, device or method.
     NotFound,
 }
@@ -47,6 +49,12 @@ impl IntoResponse for Refusal {
                 plain(StatusCode::UNSUPPORTED_MEDIA_TYPE, "Send application/json", "unsupported_media_type")
             }
             Self::TooSlow => plain(StatusCode::REQUEST_TIMEOUT, "Body too slow", "timeout"),
+            Self::NoToken => {
+                // Without a token there is no error to name (RFC 6750 §3.1).
+                let status = StatusCode::UNAUTHORIZED;
+                let body = plain(status, "Not authenticated", Error::NotAuthenticated.code());
+                ([(WWW_AUTHENTICATE, "Bearer")], body).into_response()
+            }
             Self::NotFound => plain(StatusCode::NOT_FOUND, "not found", "not_found"),
         }
     }

@@ -4,9 +4,9 @@ use std::net::IpAddr;
 
 use axum::body::{Body, Bytes};
 use axum::extract::{FromRequest, FromRequestParts, Path, Request};
+use axum::http::HeaderMap;
 use axum::http::header::{AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, USER_AGENT};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, Method};
 use http_body_util::BodyExt as _;
 use serde::de::DeserializeOwned;
 
@@ -65,7 +65,7 @@ impl FromRequestParts<Http> for Bearer {
     type Rejection = Refusal;
 
     async fn from_request_parts(parts: &mut Parts, http: &Http) -> Result<Self, Refusal> {
-        let token = bearer_token(&parts.headers).ok_or(Error::NotAuthenticated)?;
+        let token = bearer_token(&parts.headers).ok_or(Refusal::NoToken)?;
         Ok(Self(http.auth.bearer(token).await?))
     }
 }
@@ -110,8 +110,7 @@ async fn read_json(request: Request, http: &Http) -> Result<Bytes, Refusal> {
     let declared = headers.get(CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or_default();
     let essence = declared.split(';').next().unwrap_or_default().trim();
     let is_json = essence.eq_ignore_ascii_case("application/json");
-    let has_body = request.method() != Method::GET;
-    if !is_json || !has_body || headers.contains_key(CONTENT_ENCODING) {
+    if !is_json || headers.contains_key(CONTENT_ENCODING) {
         return Err(Refusal::WrongType);
     }
     read(request.into_body(), http).await

@@ -29,18 +29,20 @@ pub(crate) fn client_address(headers: &HeaderMap, peer: Peer, trusted: &[IpNet])
     address
 }
 
-/// What proxies appended, oldest first. `Forwarded` (RFC 7239) wins: whoever writes it knows the standard.
+/// What proxies appended, oldest first. A proxy that writes one of the two headers passes a stranger's other one on, so
+/// when they disagree neither is believed.
 fn claims(headers: &HeaderMap) -> Vec<Option<IpAddr>> {
-    let list = |name: HeaderName| {
-        let values = headers.get_all(name).into_iter();
-        values.flat_map(|v| {
-            v.to_str().unwrap_or("?").split(',').map(str::trim).map(str::to_owned).collect::<Vec<_>>()
-        })
+    let list = |name: HeaderName, read: fn(&str) -> Option<IpAddr>| {
+        let values = headers.get_all(name).into_iter().map(|value| value.to_str().unwrap_or("?"));
+        values.flat_map(|value| value.split(',')).map(|item| read(item.trim())).collect::<Vec<_>>()
     };
-    if headers.contains_key(FORWARDED) {
-        return list(FORWARDED).map(|element| forwarded_for(&element)).collect();
+    let (standard, common) = (list(FORWARDED, forwarded_for), list(X_FORWARDED_FOR, parse_node));
+    match (standard.is_empty(), common.is_empty()) {
+        (true, _) => common,
+        (_, true) => standard,
+        _ if standard == common => common,
+        _ => Vec::new(),
     }
-    list(X_FORWARDED_FOR).map(|text| parse_node(&text)).collect()
 }
 
 fn forwarded_for(element: &str) -> Option<IpAddr> {
@@ -117,6 +119,10 @@ mod tests {
         ];
         assert_eq!(address("::1", &headers), "2001:db8::7");
         assert_eq!(address("10.0.0.1", &[("forwarded", "for=unknown")]), "10.0.0.1");
+        let both =
+            |forwarded| address("10.0.0.1", &[("x-forwarded-for", "192.0.2.9"), ("forwarded", forwarded)]);
+        assert_eq!(both("for=192.0.2.9"), "192.0.2.9");
+        assert_eq!(both("for=203.0.113.5"), "10.0.0.1", "a stranger chose the address");
         assert_eq!(address("::ffff:10.0.0.1", &[("x-forwarded-for", "192.0.2.1")]), "192.0.2.1");
     }
 

@@ -24,6 +24,7 @@ const APPROVE: &str = "UPDATE devices SET approving_since = COALESCE(approving_s
 const STOP: &str = "UPDATE devices SET approving_since = NULL WHERE account_id = $1 AND id = $2 AND approving_since IS NOT NULL";
 const STOP_ALL: &str = "UPDATE devices SET approving_since = NULL WHERE account_id = $1";
 const REVOKE: &str = "UPDATE devices SET revoked_at = $3, approving_since = NULL WHERE account_id = $1 AND id = $2 AND revoked_at IS NULL";
+const NAME: &str = "SELECT name FROM devices WHERE id = $1";
 const OWNER: &str = "SELECT account_id FROM devices WHERE id = $1 AND revoked_at IS NULL";
 const APPROVING_SINCE: &str = "SELECT approving_since FROM devices \
      WHERE account_id = $1 AND id = $2 AND revoked_at IS NULL AND approving_since IS NOT NULL";
@@ -79,6 +80,11 @@ pub(crate) async fn revoke(
     now: Timestamp,
 ) -> Result<bool, Error> {
     Ok(tx.execute(REVOKE, [arg(account.0), arg(id.0), arg(now)]).await? == 1)
+}
+
+/// What the device called itself.
+pub(crate) async fn name(tx: &mut Tx, id: DeviceId) -> Result<String, Error> {
+    tx.one(NAME, [arg(id.0)]).await?.get(0)
 }
 
 /// Whose device this is, while it is not revoked.

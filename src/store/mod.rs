@@ -9,6 +9,7 @@ pub(crate) mod devices;
 pub(crate) mod factors;
 pub(crate) mod hits;
 pub(crate) mod keys;
+pub(crate) mod outbox;
 pub(crate) mod pairings;
 mod postgres;
 pub(crate) mod sessions;

@@ -25,21 +25,25 @@ struct Settled {
     tell: Box<dyn FnOnce(Result<(), Error>) + Send>,
 }
 
+/// What the writer is sent.
+enum Order {
+    Unit(Unit),
+    /// Close the file, and say when that is done.
+    Close(oneshot::Sender<()>),
+}
+
 type Unit = Box<dyn for<'t> FnOnce(&'t mut Tx) -> BoxFuture<'t, Settled> + Send>;
 
 /// Handles to the writer task and the readers.
 #[derive(Clone)]
 pub(crate) struct Sqlite {
-    units: mpsc::Sender<Unit>,
+    orders: mpsc::Sender<Order>,
     readers: sqlx::Pool<Db>,
 }
 
 impl Sqlite {
     pub(super) async fn open(path: &Path) -> Result<Self, Error> {
-        if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
-            std::fs::create_dir_all(folder)
-                .map_err(|e| Error::Failed(format!("{}: {e}", folder.display())))?;
-        }
+        make_private(path).map_err(|e| Error::Failed(format!("{}: {e}", path.display())))?;
         let options = SqliteConnectOptions::new()
             .filename(path)
             .create_if_missing(true)
@@ -57,9 +61,9 @@ impl Sqlite {
             .max_connections(READERS)
             .acquire_timeout(Duration::from_secs(5))
             .connect_lazy_with(options.read_only(true).create_if_missing(false));
-        let (units, queue) = mpsc::channel(QUEUE);
+        let (orders, queue) = mpsc::channel(QUEUE);
         tokio::spawn(writer_task(writer, queue));
-        Ok(Self { units, readers })
+        Ok(Self { orders, readers })
     }
 
     pub(super) async fn write<T, F>(&self, unit: F) -> Result<T, Error>
@@ -69,7 +73,7 @@ impl Sqlite {
     {
         let (reply, answer) = oneshot::channel();
         let unit: Unit = Box::new(move |tx| Box::pin(settle(unit, reply, tx)));
-        self.units.try_send(unit).map_err(|e| match e {
+        self.orders.try_send(Order::Unit(unit)).map_err(|e| match e {
             mpsc::error::TrySendError::Full(_) => Error::Full,
             mpsc::error::TrySendError::Closed(_) => Error::Failed("closed".to_owned()),
         })?;
@@ -85,10 +89,22 @@ impl Sqlite {
     }
 
     pub(super) async fn close(&self) {
-        // The writer takes units in order: when this one is answered, all before it are committed.
-        let _ = self.write(|_| Box::pin(async { Ok(()) })).await;
         self.readers.close().await;
+        // The writer takes orders in turn: all units before this one are committed when it is answered.
+        let (reply, closed) = oneshot::channel();
+        if self.orders.send(Order::Close(reply)).await.is_ok() {
+            let _ = closed.await;
+        }
     }
+}
+
+/// Makes the file and its folder when they are not there, for their owner only: password hashes live in it.
+fn make_private(path: &Path) -> std::io::Result<()> {
+    use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+    if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+        std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+    }
+    std::fs::OpenOptions::new().append(true).create(true).mode(0o600).open(path).map(drop)
 }
 
 async fn settle<T, F>(unit: F, reply: oneshot::Sender<Result<T, Error>>, tx: &mut Tx) -> Settled
@@ -106,13 +122,19 @@ where
     Settled { keep, tell }
 }
 
-async fn writer_task(writer: SqliteConnection, mut queue: mpsc::Receiver<Unit>) {
+async fn writer_task(writer: SqliteConnection, mut queue: mpsc::Receiver<Order>) {
     let mut tx = Tx::SqliteWriter(writer);
-    let mut batch = Vec::with_capacity(BATCH);
-    while queue.recv_many(&mut batch, BATCH).await > 0 {
+    let (mut orders, mut closing) = (Vec::with_capacity(BATCH), None);
+    while closing.is_none() && queue.recv_many(&mut orders, BATCH).await > 0 {
+        let mut batch = Vec::with_capacity(orders.len());
+        for order in orders.drain(..) {
+            match order {
+                Order::Unit(unit) => batch.push(unit),
+                Order::Close(reply) => closing = Some(reply),
+            }
+        }
         let mut settled = Vec::with_capacity(batch.len());
         let committed = run_batch(&mut tx, &mut batch, &mut settled).await;
-        batch.clear();
         let failure = committed.err().map(|e| e.to_string());
         for unit in settled {
             (unit.tell)(failure.clone().map_or(Ok(()), |text| Err(Error::Failed(text))));
@@ -120,6 +142,9 @@ async fn writer_task(writer: SqliteConnection, mut queue: mpsc::Receiver<Unit>) 
     }
     if let Tx::SqliteWriter(writer) = tx {
         let _ = writer.close().await;
+    }
+    if let Some(reply) = closing {
+        let _ = reply.send(());
     }
 }
 

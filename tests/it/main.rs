@@ -21,6 +21,7 @@ mod durable;
 mod factors;
 mod forged;
 mod harness;
+mod letters;
 mod login;
 mod once;
 mod races;

@@ -10,7 +10,7 @@ pub(crate) use client::{Answer, Http};
 pub(crate) use people::{PASSWORD, Person, Phone, current_device};
 pub(crate) use process::{Finished, Process, run};
 pub(crate) use socket::Socket;
-pub(crate) use store::{StoreKind, signing_keys, store_kind, store_url};
+pub(crate) use store::{signing_keys, store_url};
 
 use std::time::Duration;
 
@@ -141,6 +141,7 @@ pub(crate) fn all_settings(
     folder: &std::path::Path,
 ) -> Vec<(String, String)> {
     let seal = folder.join("seal.key").display().to_string();
+    let mail = folder.join("mail").display().to_string();
     let base = [
         ("SERVER__LISTEN", "127.0.0.1:0"),
         ("STORE__URL", store),
@@ -149,6 +150,7 @@ pub(crate) fn all_settings(
         ("PASSWORD__MEMORY_KIB", "64"),
         ("PASSWORD__ITERATIONS", "1"),
         ("LIMITS__FACTOR", "0"),
+        ("MAIL__FOLDER", &mail),
         ("LOG__LEVEL", "warn"),
     ];
     let mut settings: Vec<(String, String)> = Vec::new();

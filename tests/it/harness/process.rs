@@ -14,7 +14,8 @@ const BINARY: &str = env!("CARGO_BIN_EXE_readylogin");
 /// A running `readylogin`.
 pub(crate) struct Process {
     child: Child,
-    pub(crate) lines: Lines<BufReader<ChildStdout>>,
+    /// Held, so that the process can go on printing.
+    _lines: Lines<BufReader<ChildStdout>>,
     pub(crate) url: String,
     pub(crate) http: Http,
 }
@@ -45,7 +46,7 @@ impl Process {
         let first = first.expect("a first line");
         let url =
             first.strip_prefix("listening on ").unwrap_or_else(|| panic!("first line: {first}")).to_owned();
-        Self { child, lines, http: Http::new(&url), url }
+        Self { child, _lines: lines, http: Http::new(&url), url }
     }
 
     pub(crate) async fn socket(&self) -> Socket {

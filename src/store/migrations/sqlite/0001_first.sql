@@ -1,7 +1,7 @@
 -- The first tables: accounts and what hangs on them. Times are milliseconds since 1970, flags 0 or 1.
 
 CREATE TABLE accounts (
-    id INTEGER PRIMARY KEY,
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
     uuid TEXT NOT NULL UNIQUE,
     kind TEXT NOT NULL,
     email TEXT NOT NULL,
@@ -43,7 +43,7 @@ CREATE TABLE backup_codes (
 );
 
 CREATE TABLE devices (
-    id INTEGER PRIMARY KEY,
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
     account_id BIGINT NOT NULL REFERENCES accounts (id) ON DELETE CASCADE,
     device_type TEXT NOT NULL,
     name TEXT NOT NULL,
@@ -114,7 +114,7 @@ CREATE TABLE hits (
 CREATE INDEX hits_of_bucket ON hits (bucket, at);
 
 CREATE TABLE audit (
-    id INTEGER PRIMARY KEY,
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
     at BIGINT NOT NULL,
     event TEXT NOT NULL,
     outcome TEXT NOT NULL,
@@ -146,9 +146,21 @@ CREATE TABLE issuers (
 
 -- Changes made by another process that running servers must notice.
 CREATE TABLE signals (
-    id INTEGER PRIMARY KEY,
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
     at BIGINT NOT NULL,
     kind TEXT NOT NULL,
     account_id BIGINT
 );
 CREATE INDEX signals_by_time ON signals (at);
+
+-- Mail that is promised and not delivered yet.
+CREATE TABLE outbox (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    recipient TEXT NOT NULL,
+    subject TEXT NOT NULL,
+    body TEXT NOT NULL,
+    created_at BIGINT NOT NULL,
+    due_at BIGINT NOT NULL,
+    attempts BIGINT NOT NULL
+);
+CREATE INDEX outbox_due ON outbox (due_at);

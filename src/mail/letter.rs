@@ -1,0 +1,105 @@
+//! What owners are told: what happened, when, from where, and what to do if it was not them.
+
+use crate::domain::factor::Method;
+use crate::domain::time::Timestamp;
+
+/// An occasion to write. Texts in it are fit to be shown.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Letter<'a> {
+    /// Somebody tried to register with an address that has an account.
+    RegistrationTried { source: &'a str },
+    /// A phone may approve logins from now on.
+    PhoneAdded { device: &'a str, source: &'a str },
+    /// A second factor was turned off.
+    FactorRemoved { method: Method, source: &'a str },
+    /// The password was changed.
+    PasswordChanged { source: &'a str },
+    /// Too many wrong second factors.
+    Locked { source: &'a str },
+}
+
+/// A letter in words.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) struct Written {
+    pub(super) subject: String,
+    pub(super) text: String,
+}
+
+impl Letter<'_> {
+    pub(super) fn write(self, now: Timestamp) -> Written {
+        let (subject, what, source, advice) = match self {
+            Self::RegistrationTried { source } => (
+                "Somebody tried to register with your address",
+                "Somebody tried to make an account with this address. You have one already, so nothing was changed."
+                    .to_owned(),
+                source,
+                "If it was you, just log in. If it was not, you need not do anything.",
+            ),
+            Self::PhoneAdded { device, source } => (
+                "A phone may approve your logins",
+                format!("From now on the device \"{device}\" may approve logins to your account."),
+                source,
+                "If it was not you, log in, revoke that device and change your password.",
+            ),
+            Self::FactorRemoved { method, source } => (
+                "A second factor was turned off",
+                format!("The method {method} no longer protects your account."),
+                source,
+                "If it was not you, log in, turn it on again and change your password.",
+            ),
+            Self::PasswordChanged { source } => (
+                "Your password was changed",
+                "The password of your account was changed, and other sessions have ended.".to_owned(),
+                source,
+                "If it was not you, ask the operator of this service for help at once.",
+            ),
+            Self::Locked { source } => (
+                "Too many wrong codes",
+                "After too many wrong codes, codes are not accepted for your account for a while. A phone that may \
+                 approve your logins still works."
+                    .to_owned(),
+                source,
+                "If it was not you, somebody knows your password: change it.",
+            ),
+        };
+        let text = format!("{what}\n\nWhen: {}\nFrom: {source}\n\n{advice}\n", readable(now));
+        Written { subject: subject.to_owned(), text }
+    }
+}
+
+/// `2026-11-22 09:30 UTC`: no run of six digits, so that it can't be taken for a code.
+fn readable(now: Timestamp) -> String {
+    let at = std::time::SystemTime::UNIX_EPOCH + now.since(Timestamp(0));
+    let text = humantime::format_rfc3339_seconds(at).to_string();
+    format!("{} {} UTC", &text[..10], &text[11..16])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_letter_says_what_when_from_where_and_what_to_do() {
+        let letter = Letter::PhoneAdded { device: "Pixel", source: "192.0.2.1" };
+        let written = letter.write(Timestamp(1_795_339_800_000));
+        assert_eq!(written.subject, "A phone may approve your logins");
+        for part in ["\"Pixel\"", "When: 2026-11-22 09:30 UTC", "From: 192.0.2.1", "If it was not you"] {
+            assert!(written.text.contains(part), "{part} is missing in {}", written.text);
+        }
+    }
+
+    #[test]
+    fn no_letter_can_be_taken_for_one_with_a_code() {
+        let letters = [
+            Letter::RegistrationTried { source: "2001:db8::1" },
+            Letter::FactorRemoved { method: Method::Mobile, source: "192.0.2.1" },
+            Letter::PasswordChanged { source: "192.0.2.1" },
+            Letter::Locked { source: "192.0.2.1" },
+        ];
+        for letter in letters {
+            let text = letter.write(Timestamp(1_795_339_800_000)).text;
+            let longest = text.split(|c: char| !c.is_ascii_digit()).map(str::len).max();
+            assert!(longest < Some(6), "{text}");
+        }
+    }
+}
