@@ -11,5 +11,6 @@ mod harness;
 mod login;
 mod once;
 mod seats;
+mod text;
 mod tls;
 mod tokens;
