@@ -29,6 +29,7 @@ mod resolved;
 mod resume;
 mod seats;
 mod socket;
+mod text;
 mod tidy;
 mod tls;
 mod tokens;

@@ -240,3 +240,38 @@ async fn a_code_ends_with_its_password() {
     let reply = phone.socket.call(&phone.answer_frame(&uuid, true)).await;
     assert_ne!(reply["message"], "Message sent", "{reply}");
 }
+
+#[tokio::test]
+async fn no_login_by_the_old_password_outlives_its_change() {
+    let settings =
+        [("PASSWORD__THREADS", "8"), ("PASSWORD__QUEUE", "100"), ("PASSWORD__MEMORY_KIB", "16384")];
+    let server = Server::start(&settings).await;
+    let ann = server.person("ann").await;
+    let changed = tokio_util::sync::CancellationToken::new();
+    // Logins that are at every step of theirs when the change is committed.
+    let logins = (0..8).map(|_| {
+        let (ann, changed) = (ann.clone(), changed.clone());
+        tokio::spawn(async move {
+            let mut answers = Vec::new();
+            while !changed.is_cancelled() {
+                answers.push(ann.post("login", &json!({})).await);
+            }
+            answers
+        })
+    });
+    let logins: Vec<_> = logins.collect();
+    let change = json!({"password": PASSWORD, "new_password": NEW_PASSWORD});
+    server.http.post_as(&ann.token, "/dashboard/password", &change).await.expect(200);
+    changed.cancel();
+    let mut seen = Vec::new();
+    for login in logins {
+        for answer in login.await.unwrap() {
+            seen.push(answer.status);
+            if answer.status == 200 {
+                server.http.get_as(&answer.token(), "/dashboard/devices").await.expect(401);
+            }
+        }
+    }
+    assert!(seen.contains(&200), "{seen:?}");
+    server.http.get_as(&ann.token, "/dashboard/devices").await.expect(200);
+}

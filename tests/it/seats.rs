@@ -72,12 +72,23 @@ async fn the_server_has_so_many_seats_and_gets_them_back() {
 
 #[tokio::test]
 async fn a_handshake_that_is_refused_keeps_no_seat() {
-    let settings = [("LIMITS__FACTOR", "1"), ("SOCKET__PER_SOURCE", "1"), ("SOCKET__TOTAL", "1")];
+    let settings = [
+        ("LIMITS__FACTOR", "1"),
+        ("SOCKET__PER_SOURCE", "1"),
+        ("SOCKET__TOTAL", "2"),
+        ("SERVER__TRUSTED_PROXIES", "127.0.0.1"),
+    ];
     let server = Server::start(&settings).await;
     for _ in 0..5 {
         assert_eq!(turned_away(&server, &[("origin", "https://evil.example")]).await.0, 403);
     }
-    server.socket().await.ready_login().await;
+    server.http.get("/ws").await.expect(426);
+    let mut first = server.socket().await;
+    for _ in 0..5 {
+        assert_eq!(turned_away(&server, &[]).await.0, 429);
+    }
+    Socket::try_open(server.url(), &[("x-forwarded-for", "192.0.2.7")]).await.unwrap().ready_login().await;
+    first.ready_login().await;
 }
 
 /// What the phone is shown as the browser's address.
