@@ -95,7 +95,10 @@ function loginFailed(error) {
   if (error.code === 'invalid_code') socket.renew(); // That approval is worth nothing with these credentials.
   if (error.code === 'refused' && !stays) byId('password').value = '';
   fail(error.code === 'invalid_code' ? { code: 'foreign_approval' } : error);
-  if (error.code === 'bad_credentials') byId('password').select();
+  if (stays) return;
+  render();
+  // Where the next try begins; after a wait the keyboard would otherwise be left on a hidden heading.
+  byId('password').select();
 }
 
 /** Back to the form, and the phone's question withdrawn. */
