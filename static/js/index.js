@@ -127,9 +127,12 @@ function finish(token) {
   focusOn(byId('result-title'));
 }
 
+/** On a borrowed computer nothing may be left of the login, the address included. */
 async function forget() {
   const { token } = page;
   page.token = null;
+  remember({});
+  byId('email').value = '';
   byId('token').value = '';
   byId('claims').replaceChildren();
   socket.start();

@@ -170,6 +170,7 @@ async function forget() {
   fail(null);
   try {
     await revoke(await usableToken());
+    byId('email').value = '';
     signOut('phone.forgotten');
   } catch (error) {
     if (error.code === 'cancelled') connect();
