@@ -148,6 +148,7 @@ export default {
   'resolved.match': '{what} was refused after wrong numbers.',
 
   'error.bad_credentials': 'Email and password do not match.',
+  'error.wrong_password': 'That is not the password of this account.',
   'error.disabled': 'This account is disabled.',
   'error.locked': 'Too many wrong codes. Try again in {time}.',
   'error.too_many_requests': 'Too many tries. Try again in {time}.',

@@ -148,6 +148,7 @@ export default {
   'resolved.match': '{what} : refusé après de mauvais nombres.',
 
   'error.bad_credentials': 'L’e-mail et le mot de passe ne correspondent pas.',
+  'error.wrong_password': 'Ce n’est pas le mot de passe de ce compte.',
   'error.disabled': 'Ce compte est désactivé.',
   'error.locked': 'Trop de codes faux. Réessayez dans {time}.',
   'error.too_many_requests': 'Trop d’essais. Réessayez dans {time}.',
