@@ -66,7 +66,7 @@ function signOut(reason) {
   localStorage.removeItem(STORED);
   asks.clear();
   hideCodes();
-  byId('approver').hidden = true;
+  showOnly({ approver: false, leave: false });
   setStatus('signed-out');
   signIn.open(Boolean(scanned));
   inform(reason);
@@ -166,8 +166,16 @@ async function retrust() {
   }
 }
 
-async function forget() {
+/** One press too many would cost the owner the next login, so it takes two. */
+function askToLeave(asked) {
   fail(null);
+  byId('leave').hidden = !asked;
+  if (asked) focusOn(byId('leave-title'));
+  else byId('forget').focus();
+}
+
+async function forget() {
+  askToLeave(false);
   try {
     await revoke(await usableToken());
     byId('email').value = '';
@@ -191,7 +199,9 @@ async function start() {
   startLanguages();
   byId('codes-kept').addEventListener('click', codesKept);
   byId('retrust').addEventListener('click', retrust);
-  byId('forget').addEventListener('click', forget);
+  byId('forget').addEventListener('click', () => askToLeave(true));
+  byId('leave-yes').addEventListener('click', forget);
+  byId('leave-no').addEventListener('click', () => askToLeave(false));
   addEventListener('hashchange', readHash);
   addEventListener('offline', () => socket && stateChanged());
   phone = load();
