@@ -180,7 +180,7 @@ function renderQr() {
 function renderWaiting() {
   const approved = socket.state === 'approved';
   say(byId('waiting-text'), approved ? 'waiting.finishing' : 'waiting.text', { email: who().email });
-  showOnly({ left: !approved, 'match-box': Boolean(socket.match) && !approved, 'use-backup': !factor.isOpen });
+  showOnly({ left: !approved, 'match-box': Boolean(socket.match) && !approved, 'waiting-actions': !factor.isOpen });
   timeLeft.tick();
   byId('match').textContent = socket.match ? `${socket.match.slice(0, 3)} ${socket.match.slice(3)}` : '';
 }

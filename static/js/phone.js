@@ -96,7 +96,8 @@ function stateChanged() {
   if (state === 'idle') return;
   const offline = state === 'reconnecting' && navigator.onLine === false;
   setStatus(state, `phone.state.${offline ? 'offline' : state}`);
-  showOnly({ untrusted: state === 'not-approving', queue: state !== 'not-approving' });
+  const approves = state !== 'not-approving';
+  showOnly({ untrusted: !approves, account: approves, queue: approves });
   if (state === 'ready') showScanned();
 }
 
