@@ -28,7 +28,7 @@ export class LoginError extends Error {
   }
 }
 
-// Some answers carry only a sentence; these are the sentences that mean something of their own.
+// The sentences that servers of this kind share. They come before a server's own code, so that one text fits all.
 const CODE_OF_MESSAGE = {
   'Email and password mismatch': 'bad_credentials',
   'invalid 2FA token': 'invalid_code',
@@ -36,6 +36,8 @@ const CODE_OF_MESSAGE = {
   'token 2fa is invalid': 'invalid_code',
   'email is not a valid 2FA method': 'no_method',
   'no 2FA method associated with': 'no_method',
+  'Invalid JSON input': 'bad_message',
+  'Invalid or missing field': 'bad_message',
 };
 
 const CODE_OF_STATUS = {
@@ -61,7 +63,7 @@ function retryAfterOf(response) {
 function codeOf(response, body) {
   const challenge = response.headers.get('WWW-Authenticate') ?? '';
   if (response.status === 401 && challenge.includes('insufficient_user_authentication')) return 'password_needed';
-  return body?.error ?? CODE_OF_MESSAGE[body?.message] ?? CODE_OF_STATUS[response.status] ?? 'internal';
+  return CODE_OF_MESSAGE[body?.message] ?? body?.error ?? CODE_OF_STATUS[response.status] ?? 'internal';
 }
 
 async function readJson(response) {

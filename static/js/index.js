@@ -95,7 +95,10 @@ function loginFailed(error) {
   if (error.code === 'invalid_code') socket.renew(); // That approval is worth nothing with these credentials.
   if (error.code === 'refused' && !stays) byId('password').value = '';
   fail(error.code === 'invalid_code' ? { code: 'foreign_approval' } : error);
-  if (error.code === 'bad_credentials') byId('password').select();
+  if (stays) return;
+  render();
+  // Where the next try begins; after a wait the keyboard would otherwise be left on a hidden heading.
+  byId('password').select();
 }
 
 /** Back to the form, and the phone's question withdrawn. */
@@ -124,9 +127,12 @@ function finish(token) {
   focusOn(byId('result-title'));
 }
 
+/** On a borrowed computer nothing may be left of the login, the address included. */
 async function forget() {
   const { token } = page;
   page.token = null;
+  remember({});
+  byId('email').value = '';
   byId('token').value = '';
   byId('claims').replaceChildren();
   socket.start();
@@ -174,7 +180,7 @@ function renderQr() {
 function renderWaiting() {
   const approved = socket.state === 'approved';
   say(byId('waiting-text'), approved ? 'waiting.finishing' : 'waiting.text', { email: who().email });
-  showOnly({ left: !approved, 'match-box': Boolean(socket.match) && !approved, 'use-backup': !factor.isOpen });
+  showOnly({ left: !approved, 'match-box': Boolean(socket.match) && !approved, 'waiting-actions': !factor.isOpen });
   timeLeft.tick();
   byId('match').textContent = socket.match ? `${socket.match.slice(0, 3)} ${socket.match.slice(3)}` : '';
 }

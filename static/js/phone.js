@@ -66,7 +66,7 @@ function signOut(reason) {
   localStorage.removeItem(STORED);
   asks.clear();
   hideCodes();
-  byId('approver').hidden = true;
+  showOnly({ approver: false, leave: false });
   setStatus('signed-out');
   signIn.open(Boolean(scanned));
   inform(reason);
@@ -96,7 +96,8 @@ function stateChanged() {
   if (state === 'idle') return;
   const offline = state === 'reconnecting' && navigator.onLine === false;
   setStatus(state, `phone.state.${offline ? 'offline' : state}`);
-  showOnly({ untrusted: state === 'not-approving', queue: state !== 'not-approving' });
+  const approves = state !== 'not-approving';
+  showOnly({ untrusted: !approves, account: approves, queue: approves });
   if (state === 'ready') showScanned();
 }
 
@@ -166,10 +167,19 @@ async function retrust() {
   }
 }
 
-async function forget() {
+/** One press too many would cost the owner the next login, so it takes two. */
+function askToLeave(asked) {
   fail(null);
+  byId('leave').hidden = !asked;
+  if (asked) focusOn(byId('leave-title'));
+  else byId('forget').focus();
+}
+
+async function forget() {
+  askToLeave(false);
   try {
     await revoke(await usableToken());
+    byId('email').value = '';
     signOut('phone.forgotten');
   } catch (error) {
     if (error.code === 'cancelled') connect();
@@ -190,7 +200,9 @@ async function start() {
   startLanguages();
   byId('codes-kept').addEventListener('click', codesKept);
   byId('retrust').addEventListener('click', retrust);
-  byId('forget').addEventListener('click', forget);
+  byId('forget').addEventListener('click', () => askToLeave(true));
+  byId('leave-yes').addEventListener('click', forget);
+  byId('leave-no').addEventListener('click', () => askToLeave(false));
   addEventListener('hashchange', readHash);
   addEventListener('offline', () => socket && stateChanged());
   phone = load();

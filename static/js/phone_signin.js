@@ -26,7 +26,7 @@ export async function withFreshPassword(attempt) {
     } catch (error) {
       const again = password !== undefined;
       if (error.code !== 'password_needed' && !(again && error.code === 'bad_credentials')) throw error;
-      fail(again ? { code: 'bad_credentials' } : null);
+      fail(again ? { code: 'wrong_password' } : null);
       password = await askPassword();
     }
   }
@@ -42,6 +42,7 @@ function askPassword() {
     const listening = new AbortController();
     const close = (settle, value) => {
       listening.abort();
+      fail(null);
       input.value = '';
       step(null);
       settle(value);

@@ -12,6 +12,7 @@ mod alike;
 mod answers;
 mod bad_frames;
 mod bad_input;
+mod browser;
 mod cli;
 mod cors;
 mod cost;

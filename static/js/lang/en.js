@@ -117,6 +117,9 @@ export default {
   'phone.untrusted': 'This device was removed from your approving devices. You can set it up again.',
   'phone.retrust': 'Let it approve again',
   'phone.forget': 'Forget this phone',
+  'phone.leave.title': 'Forget this phone?',
+  'phone.leave.text': 'It will not approve logins any more. Without another phone you then need a backup code to log in.',
+  'phone.leave.yes': 'Forget it',
   'phone.forgotten': 'This phone is forgotten.',
   'phone.forgotten.here': 'Forgotten here, but the server could not be told. Remove the device in your list of devices, too.',
   'phone.revoked': 'This phone was removed or its sign-in has ended. Set it up again to approve logins.',
@@ -148,6 +151,7 @@ export default {
   'resolved.match': '{what} was refused after wrong numbers.',
 
   'error.bad_credentials': 'Email and password do not match.',
+  'error.wrong_password': 'That is not the password of this account.',
   'error.disabled': 'This account is disabled.',
   'error.locked': 'Too many wrong codes. Try again in {time}.',
   'error.too_many_requests': 'Too many tries. Try again in {time}.',

@@ -117,6 +117,9 @@ export default {
   'phone.untrusted': 'Cet appareil a été retiré de ceux qui approuvent. Vous pouvez le remettre.',
   'phone.retrust': 'Le laisser approuver à nouveau',
   'phone.forget': 'Oublier ce téléphone',
+  'phone.leave.title': 'Oublier ce téléphone ?',
+  'phone.leave.text': 'Il n’approuvera plus de connexions. Sans autre téléphone, il vous faudra un code de secours pour vous connecter.',
+  'phone.leave.yes': 'L’oublier',
   'phone.forgotten': 'Ce téléphone est oublié.',
   'phone.forgotten.here': 'Oublié ici, mais le serveur n’a pas pu être prévenu. Retirez aussi l’appareil de votre liste.',
   'phone.revoked': 'Ce téléphone a été retiré, ou sa session a pris fin. Préparez-le à nouveau pour approuver.',
@@ -148,6 +151,7 @@ export default {
   'resolved.match': '{what} : refusé après de mauvais nombres.',
 
   'error.bad_credentials': 'L’e-mail et le mot de passe ne correspondent pas.',
+  'error.wrong_password': 'Ce n’est pas le mot de passe de ce compte.',
   'error.disabled': 'Ce compte est désactivé.',
   'error.locked': 'Trop de codes faux. Réessayez dans {time}.',
   'error.too_many_requests': 'Trop d’essais. Réessayez dans {time}.',
