@@ -186,6 +186,7 @@ pub(crate) async fn answer(
     source: IpAddr,
 ) -> Result<(), Error> {
     let live = broker.auth.socket_bearer(token.expose()).await?;
+    broker.auth.slide(&live).await?;
     let outcome = broker.auth.answer(&live, pairing, approved, source).await;
     let number = match outcome {
         Ok(Some(number)) => number,

@@ -45,6 +45,8 @@ enum Phase {
     /// The peer broke the protocol: it was told, and what it still sends is thrown away until it hangs up. Closing the
     /// TCP connection with unread bytes would take the close frame back.
     Lingering,
+    /// The closing handshake is done; what was said before it is still to be handled.
+    Closed,
 }
 
 /// The protocol's state in the middle of something.
@@ -64,8 +66,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Frames<S> {
         self.phase != Phase::Open
     }
 
-    /// Sends a text frame, as far as the peer reads it.
+    /// Sends a text frame, as far as the peer reads it; nothing once the socket is closing.
     pub(super) fn send(&mut self, text: String) -> Result<(), Gone> {
+        if self.is_closing() {
+            return Ok(());
+        }
         self.write(Message::Text(Utf8Bytes::from(text)))
     }
 
@@ -91,6 +96,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Frames<S> {
     /// Sends what is blocked; reads when nothing is. Ready when text came in, or the connection is gone.
     pub(super) fn poll(&mut self, cx: &mut Context<'_>, inbox: &mut Vec<String>) -> Poll<Result<(), Gone>> {
         loop {
+            if self.phase == Phase::Closed {
+                return Poll::Ready(Err(Gone));
+            }
             if self.is_blocked {
                 self.step(cx, &[], None, inbox)?;
                 if self.is_blocked {
@@ -149,7 +157,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Frames<S> {
             self.is_blocked |= blocked(written)?;
             self.phase = if closes { Phase::Closing } else { self.phase };
         }
-        self.phase = live.read_all(&mut bridge, self.phase, inbox)?;
+        self.phase = match live.read_all(&mut bridge, self.phase, inbox) {
+            Ok(phase) => phase,
+            Err(Gone) if inbox.is_empty() => return Err(Gone),
+            Err(Gone) => {
+                self.phase = Phase::Closed;
+                return Ok(());
+            }
+        };
         self.is_blocked |= blocked(live.context.flush(&mut bridge))?;
         if self.phase == Phase::Lingering {
             let _ = Pin::new(&mut self.stream).poll_shutdown(cx);

@@ -96,7 +96,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Socket<S> {
             return;
         }
         drop(early);
-        self.keep(texts);
+        if !texts.is_empty() {
+            self.waiting.get_or_insert_default().texts.extend(texts);
+        }
         while let Ok(event) = poll_fn(|cx| self.poll(cx)).await {
             // Boxed, so that a waiting socket does not pay for what a message needs while it is handled.
             if Box::pin(self.handle(event)).await.is_break() {
@@ -112,6 +114,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Socket<S> {
     /// Begins to close; the client has a while to agree.
     pub(super) fn close(&mut self, code: CloseCode, reason: &'static str) -> Flow {
         self.let_go();
+        // What waits was said to a socket that is no more.
+        self.waiting = None;
         self.sent(|frames| frames.close(code, reason))
     }
 
@@ -132,8 +136,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Socket<S> {
             }
             let mut texts = Vec::new();
             let polled = self.frames.poll(cx, &mut texts);
-            // Also when nothing came that is of use: a peer that broke the protocol may say nothing more for ever.
-            self.keep(texts);
+            if !texts.is_empty() {
+                // What was said before a close frame or a breach counts, whatever came with it.
+                self.waiting.get_or_insert_default().texts.extend(texts);
+                self.unanswered = 0;
+                continue;
+            }
+            if self.frames.is_closing() {
+                // Also when nothing came: a peer that broke the protocol may say nothing more for ever.
+                self.let_go();
+            }
             std::task::ready!(polled)?;
             self.unanswered = 0;
         }
@@ -144,22 +156,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Socket<S> {
         let waiting = self.waiting.as_mut()?;
         let event = match waiting.notices.pop_front() {
             Some(notice) => Some(Event::Notice(notice)),
-            None if self.frames.is_closing() => None,
             None => waiting.texts.pop_front().map(Event::Text),
         };
         if event.is_none() {
             self.waiting = None;
         }
         event
-    }
-
-    fn keep(&mut self, texts: Vec<String>) {
-        if !texts.is_empty() {
-            self.waiting.get_or_insert_default().texts.extend(texts);
-        }
-        if self.frames.is_closing() {
-            self.let_go();
-        }
     }
 
     /// Whoever closes has gone; the peer has a while to finish the handshake.

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use crate::bad_frames::{Raw, frame};
 use crate::harness::{Person, Phone, Server, Socket};
 
 const ASK_TTL: Duration = Duration::from_secs(120);
@@ -179,6 +180,22 @@ async fn a_phone_that_may_no_longer_approve_does_not() {
     let answer = first.answer_frame(&uuid, true);
     assert_eq!(server.socket().await.refused(&answer).await, "not_authenticated");
     browser.expect_nothing_more().await;
+}
+
+#[tokio::test]
+async fn an_answer_said_just_before_the_close_counts() {
+    let server = Server::start(&[]).await;
+    let (ann, mut phone) = server.person_with_phone("ann").await;
+    let (mut browser, uuid) = ann.asking_browser(&server).await;
+    phone.socket.expect("ask_mobile_connection").await;
+    let mut raw = Raw::open(server.url()).await;
+    let ready = json!({"action": "ready", "authToken": phone.token}).to_string();
+    let answer = phone.answer_frame(&uuid, true).to_string();
+    let close = frame(0x88, &1000_u16.to_be_bytes());
+    let whole = [frame(0x81, ready.as_bytes()), frame(0x81, answer.as_bytes()), close].concat();
+    raw.write(&whole).await;
+    assert_eq!(raw.close_code().await, 1000);
+    ann.exchange(&browser.expect_code().await).await.token();
 }
 
 #[tokio::test]

@@ -125,6 +125,17 @@ async fn a_phone_that_is_used_stays_and_one_that_is_not_goes() {
 }
 
 #[tokio::test]
+async fn a_phone_that_only_answers_stays_too() {
+    let server = Server::start(&[]).await;
+    let (ann, mut phone) = server.person_with_phone("ann").await;
+    for _ in 0..3 {
+        server.clock.advance(60 * DAY);
+        let (_browser, uuid) = ann.asking_browser(&server).await;
+        phone.answer(&uuid, true).await;
+    }
+}
+
+#[tokio::test]
 async fn actions_are_trimmed_uuids_read_in_any_case_and_a_clients_own_is_ignored() {
     let server = Server::start(&[]).await;
     let (ann, mut phone) = server.person_with_phone("ann").await;
