@@ -57,12 +57,12 @@ impl Clock {
         }
     }
 
-    /// Waits until `span` has passed on this clock.
-    pub async fn sleep(&self, span: Duration) {
+    /// Waits until [`Clock::uptime`] has reached `until`. A loop that takes the time before its work and sleeps until
+    /// that plus its interval misses no move of a manual clock.
+    pub async fn sleep_until(&self, until: Duration) {
         match &self.0 {
-            Source::System(_) => tokio::time::sleep(span).await,
+            Source::System(start) => tokio::time::sleep_until((*start + until).into()).await,
             Source::Manual(manual) => {
-                let until = self.uptime() + span;
                 let mut moved = manual.moved.subscribe();
                 while self.uptime() < until {
                     if moved.changed().await.is_err() {

@@ -213,7 +213,7 @@ pub(super) async fn release_phones(
         }
     }
     devices::stop_all_approving(tx, account).await?;
-    pairings::drop_asks(tx, account).await?;
+    pairings::drop_asks(tx, account, now).await?;
     tickets::kill(tx, account, now).await
 }
 

@@ -20,7 +20,7 @@ pub(crate) struct AccountFilter {
 /// A change that takes no argument.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Change {
-    /// Stops the account, at once and everywhere. Its phones stay bound, and can do nothing until it is started again.
+    /// Stops the account, at once and everywhere: every session ends, those of its phones too.
     Disable,
     /// Starts it again.
     Enable,
@@ -71,8 +71,8 @@ impl Auth {
             let event = match change {
                 Change::Disable => {
                     accounts::set_disabled(tx, account, true, now).await?;
-                    sessions::revoke_logins(tx, account, now).await?;
-                    pairings::drop_asks(tx, account).await?;
+                    sessions::revoke_all(tx, account, now).await?;
+                    pairings::drop_asks(tx, account, now).await?;
                     tickets::kill(tx, account, now).await?;
                     "account.disable"
                 }
@@ -112,7 +112,7 @@ impl Auth {
             accounts::lock(tx, account).await?;
             accounts::set_password(tx, account, &hash, now).await?;
             sessions::revoke_logins(tx, account, now).await?;
-            pairings::drop_asks(tx, account).await?;
+            pairings::drop_asks(tx, account, now).await?;
             tickets::kill(tx, account, now).await?;
             changed(tx, "password.set", account, None, OPERATOR, now).await
         };

@@ -69,7 +69,7 @@ impl Auth {
             accounts::set_password(tx, account, &hash, now).await?;
             sessions::revoke_others(tx, account, session, now).await?;
             sessions::prove(tx, session, now).await?;
-            pairings::drop_asks(tx, account).await?;
+            pairings::drop_asks(tx, account, now).await?;
             tickets::kill(tx, account, now).await?;
             changed(tx, "password.change", account, None, &source, now).await?;
             mail::post(tx, Letter::PasswordChanged { source: &source }, &email, now).await

@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
-use tokio::sync::oneshot;
+use tokio::sync::{Notify, oneshot};
 
 pub(crate) use mailbox::{Mailbox, Notice};
 pub(crate) use phones::{PhoneSession, Recheck, answer};
@@ -40,6 +40,8 @@ pub(crate) struct Broker {
     registry: Arc<registry::Registry>,
     tag: NodeTag,
     draining: AtomicBool,
+    /// Something was changed here: the signals are looked at now.
+    bell: Notify,
 }
 
 impl Broker {
@@ -52,6 +54,7 @@ impl Broker {
             registry: Arc::default(),
             tag: NodeTag(u16::from_be_bytes(random::bytes())),
             draining: AtomicBool::new(false),
+            bell: Notify::new(),
         });
         let node: Arc<dyn Node> = broker.clone();
         bus.attach(Arc::downgrade(&node));
@@ -67,6 +70,7 @@ impl Broker {
     /// Lets every node look again at who of an account's sockets may stay.
     pub(crate) fn account_changed(&self, account: AccountId) {
         self.bus.send(Message::Account(account));
+        self.bell.notify_one();
     }
 
     /// Whether the server is stopping.
@@ -77,10 +81,10 @@ impl Broker {
     /// Delivers deadlines and pings, for ever.
     pub(crate) async fn sweep(&self) {
         loop {
-            self.auth.clock.sleep(SWEEP).await;
             let now = self.auth.clock.uptime();
             self.sockets.tick(now, self.auth.config.socket.ping_every);
             self.registry.forget(now);
+            self.auth.clock.sleep_until(now + SWEEP).await;
         }
     }
 
@@ -90,7 +94,7 @@ impl Broker {
         let mut seen = HashSet::new();
         let mut rounds = 0_u32;
         loop {
-            self.auth.clock.sleep(POLL).await;
+            let now = self.auth.clock.uptime();
             if let Err(e) = self.notice_signals(&mut seen).await {
                 tracing::warn!(error = %e, "signals");
             }
@@ -100,6 +104,10 @@ impl Broker {
             rounds = rounds.wrapping_add(1);
             if rounds.is_multiple_of(120) {
                 self.clean_up().await;
+            }
+            tokio::select! {
+                () = self.bell.notified() => {}
+                () = self.auth.clock.sleep_until(now + POLL) => {}
             }
         }
     }
@@ -116,6 +124,7 @@ impl Broker {
             match signal {
                 Signal::Keys => self.auth.keyring.reload(&self.auth.store).await?,
                 Signal::Account(account) => self.phones.tell(account, || Notice::Recheck),
+                Signal::Pairing(pairing) => self.deliver(Message::Settled(pairing)),
             }
         }
         *seen = current;

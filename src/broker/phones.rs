@@ -1,5 +1,6 @@
 //! The phones that are online, by account, and what each of them shows.
 
+use std::collections::VecDeque;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -13,6 +14,9 @@ use crate::bus::{Message, Reason, Resolved, Scan};
 use crate::domain::ids::{AccountId, PairingId};
 use crate::domain::secret::AccessToken;
 use crate::store::sessions::Live;
+
+/// How many ended asks a phone's session remembers: notices that overtake each other are close together.
+const ENDED_KEPT: usize = 8;
 
 /// All phones of this node.
 #[derive(Debug, Default)]
@@ -58,14 +62,16 @@ pub(crate) struct PhoneSession {
     live: Live,
     /// The asks on this phone's screen: pairing and number.
     shown: Vec<(PairingId, u32)>,
+    /// The asks that ended last: one whose notice comes late is not shown any more.
+    ended: VecDeque<(PairingId, u32)>,
     _guard: Guard,
 }
 
 /// What a look at the session found.
 #[derive(Debug)]
 pub(crate) enum Recheck {
-    /// It goes on; these asks are new on its screen, those are over.
-    Goes { new: Vec<AskView>, over: Vec<Resolved> },
+    /// It goes on; these asks are new on its screen, those are over. It may have been stopped from approving.
+    Goes { new: Vec<AskView>, over: Vec<Resolved>, was_stopped: bool },
     /// It has ended.
     Ended,
 }
@@ -85,7 +91,7 @@ impl PhoneSession {
         let fresh = broker.auth.renew(live.id).await?;
         // Registered before the pending asks are read: one that comes in between is seen at least once.
         let guard = broker.phones.join(live.account, mailbox);
-        let mut phone = Self { live, shown: Vec::new(), _guard: guard };
+        let mut phone = Self { live, shown: Vec::new(), ended: VecDeque::new(), _guard: guard };
         let pending = phone.pending(broker).await?;
         Ok((phone, fresh, pending))
     }
@@ -98,7 +104,8 @@ impl PhoneSession {
     /// Whether an ask is new on this phone's screen; from then on it is shown.
     pub(crate) fn shows(&mut self, ask: &AskView) -> bool {
         let key = (ask.pairing, ask.number);
-        let is_new = self.live.approving && ask.account == self.live.account && !self.shown.contains(&key);
+        let is_ours = self.live.approving && ask.account == self.live.account;
+        let is_new = is_ours && !self.shown.contains(&key) && !self.ended.contains(&key);
         if is_new {
             self.shown.push(key);
         }
@@ -107,21 +114,24 @@ impl PhoneSession {
 
     /// Whether an ask was on this phone's screen; from then on it is not.
     pub(crate) fn hides(&mut self, resolved: &Resolved) -> bool {
-        let before = self.shown.len();
-        self.shown.retain(|shown| *shown != (resolved.pairing, resolved.number));
+        let (before, key) = (self.shown.len(), (resolved.pairing, resolved.number));
+        self.shown.retain(|shown| *shown != key);
+        if self.ended.len() == ENDED_KEPT {
+            self.ended.pop_front();
+        }
+        self.ended.push_back(key);
         self.shown.len() < before
     }
 
     /// Looks at the session, and at the asks it shows, again after a change of its account.
     pub(crate) async fn recheck(&mut self, broker: &Broker) -> Result<Recheck, Error> {
         let live = broker.auth.live(self.live.id).await?;
-        // A new password, say, ends asks: their browsers hear of it now, not only at the ask's end.
-        self.shown.iter().for_each(|(pairing, _)| broker.bus.send(Message::Settled(*pairing)));
         let Some(live) = live else { return Ok(Recheck::Ended) };
+        let was_stopped = self.live.approving && !live.approving;
         self.live = live;
         let over = self.take_dropped(broker).await?;
         let new = self.pending(broker).await?;
-        Ok(Recheck::Goes { new, over })
+        Ok(Recheck::Goes { new, over, was_stopped })
     }
 
     /// The asks on the screen that ended without an answer.

@@ -41,6 +41,7 @@ impl Temporary {
         let folder = temporary.folder.display().to_string();
         temporary.set("store.url", &format!("sqlite://{folder}/demo.db"));
         temporary.set("keys.seal_file", &format!("{folder}/seal.key"));
+        temporary.set("mail.folder", &format!("{folder}/mail"));
         temporary.set("server.listen", "127.0.0.1:0");
         temporary.set("server.drain", "1s");
         temporary.set("log.level", "warn");

@@ -40,12 +40,13 @@ impl Courier {
     /// Delivers, for ever.
     pub(crate) async fn run(&self, store: &Store, clock: &Clock) {
         loop {
+            let now = clock.uptime();
             if let Err(e) = self.deliver_all(store, clock).await {
                 tracing::warn!(error = %e, "outbox");
             }
             tokio::select! {
                 () = self.bell.notified() => {}
-                () = clock.sleep(ROUND) => {}
+                () = clock.sleep_until(now + ROUND) => {}
             }
         }
     }

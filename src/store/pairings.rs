@@ -1,5 +1,6 @@
 //! Pairings that somebody asked about, or that were resumed after a restart; merely waiting costs no row.
 
+use super::signals::{self, Signal};
 use super::{Error, Row, Tx, arg};
 use crate::domain::ids::{AccountId, DeviceId, PairingId};
 use crate::domain::pairing::{Answer, Ask, Asker, Browser, Effect, Event, Pairing, Refused, State};
@@ -28,7 +29,8 @@ const PENDING: &str = concat!(
     " FROM pairings WHERE account_id = $1 AND state = 'asked' AND shown = 1 AND ask_expires_at > $2"
 );
 const OVERDUE: &str = "SELECT uuid FROM pairings WHERE state = 'asked' AND ask_expires_at <= $1 ORDER BY ask_expires_at LIMIT 100";
-const DROP_ASKS: &str = "UPDATE pairings SET state = 'expired' WHERE account_id = $1 AND state = 'asked'";
+const DROP_ASKS: &str =
+    "UPDATE pairings SET state = 'expired' WHERE account_id = $1 AND state = 'asked' RETURNING uuid";
 
 /// How often a conditional change is tried again after another one came in between.
 const TRIES: u32 = 8;
@@ -108,9 +110,13 @@ pub(crate) async fn overdue(tx: &mut Tx, now: Timestamp) -> Result<Vec<PairingId
     rows.iter().map(|row| parse_id(&row.get::<String>(0)?)).collect()
 }
 
-/// Ends every pending ask of an account.
-pub(crate) async fn drop_asks(tx: &mut Tx, account: AccountId) -> Result<(), Error> {
-    tx.execute(DROP_ASKS, [arg(account.0)]).await.map(drop)
+/// Ends every pending ask of an account, and lets the browsers that wait for an answer know.
+pub(crate) async fn drop_asks(tx: &mut Tx, account: AccountId, now: Timestamp) -> Result<(), Error> {
+    for row in tx.all(DROP_ASKS, [arg(account.0)]).await? {
+        let pairing = parse_id(&row.get::<String>(0)?)?;
+        signals::emit(tx, Signal::Pairing(pairing), now).await?;
+    }
+    Ok(())
 }
 
 async fn save(tx: &mut Tx, pairing: &Pairing, asks: u32, state: &'static str) -> Result<bool, Error> {

@@ -17,6 +17,7 @@ const SHORTEN: &str = "UPDATE sessions SET expires_at = $2 WHERE device_id = $1 
 const REVOKE_DEVICE: &str = "UPDATE sessions SET revoked_at = $2 WHERE device_id = $1 AND revoked_at IS NULL";
 const REVOKE_OTHERS: &str = "UPDATE sessions SET revoked_at = $3 WHERE account_id = $1 AND uuid <> $2 AND revoked_at IS NULL \
      AND NOT EXISTS (SELECT 1 FROM devices d WHERE d.id = sessions.device_id AND d.approving_since IS NOT NULL)";
+const REVOKE_ALL: &str = "UPDATE sessions SET revoked_at = $2 WHERE account_id = $1 AND revoked_at IS NULL";
 const REVOKE_LOGINS: &str = "UPDATE sessions SET revoked_at = $2 WHERE account_id = $1 AND revoked_at IS NULL \
      AND NOT EXISTS (SELECT 1 FROM devices d WHERE d.id = sessions.device_id AND d.approving_since IS NOT NULL)";
 
@@ -99,6 +100,11 @@ pub(crate) async fn revoke_others(
     now: Timestamp,
 ) -> Result<(), Error> {
     tx.execute(REVOKE_OTHERS, [arg(account.0), arg(keep.to_string()), arg(now)]).await.map(drop)
+}
+
+/// Ends all of the account's sessions.
+pub(crate) async fn revoke_all(tx: &mut Tx, account: AccountId, now: Timestamp) -> Result<(), Error> {
+    tx.execute(REVOKE_ALL, [arg(account.0), arg(now)]).await.map(drop)
 }
 
 /// Ends all of the account's sessions but those of approving phones.

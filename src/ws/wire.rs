@@ -107,18 +107,25 @@ pub(super) fn browser_ready(
 
 /// To a phone: it is online, and this is a fresh token.
 pub(super) fn phone_ready(token: &AccessToken, is_approving: bool) -> String {
+    phone(Some(token), is_approving)
+}
+
+/// To a phone that is online: from now on it may not approve.
+pub(super) fn phone_stopped() -> String {
+    phone(None, false)
+}
+
+fn phone(token: Option<&AccessToken>, is_approving: bool) -> String {
     #[derive(Serialize)]
     struct Frame<'a> {
         message: &'a str,
-        token: &'a str,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        token: Option<&'a str>,
         #[serde(skip_serializing_if = "Option::is_none")]
         approving: Option<bool>,
     }
-    json(&Frame {
-        message: "Connection ready",
-        token: token.expose(),
-        approving: (!is_approving).then_some(false),
-    })
+    let token = token.map(AccessToken::expose);
+    json(&Frame { message: "Connection ready", token, approving: (!is_approving).then_some(false) })
 }
 
 /// The answer to an ask (with the seconds that phones have) and to a response (without).

@@ -149,7 +149,8 @@ CREATE TABLE signals (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
     at BIGINT NOT NULL,
     kind TEXT NOT NULL,
-    account_id BIGINT
+    account_id BIGINT,
+    pairing TEXT
 );
 CREATE INDEX signals_by_time ON signals (at);
 
