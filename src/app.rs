@@ -245,6 +245,8 @@ fn router(
         origins,
         trusted_proxies: trusted_proxies.clone(),
         tracker: tracker.clone(),
+        // Those who wait must still be able to exchange their code, so sockets may not take the last handle.
+        total: (config.socket.total > 0).then_some(config.socket.total).or_else(net::free_files),
     };
     let http = Http { auth: auth.clone(), broker: broker.clone(), public_url: url.into(), trusted_proxies };
     let routes = http::routes(http).merge(ws::routes(front));

@@ -6,7 +6,7 @@ mod source;
 mod stream;
 mod tls;
 
-pub(crate) use serve::{Connections, serve};
+pub(crate) use serve::{Connections, free_files, serve};
 pub(crate) use source::{Origins, Peer, client_address};
 pub(crate) use stream::Stream;
 pub(crate) use tls::acceptor;

@@ -17,6 +17,17 @@ const MAX_HEAD: usize = 16 * 1024;
 /// After a failed accept (no file handles, say) the loop takes breath.
 const BREATH: Duration = Duration::from_millis(50);
 
+/// File handles that sockets leave to requests, the store and the log.
+const RESERVED_FILES: usize = 512;
+
+/// How many sockets the process may hold before it would run out of file handles; `None` when the system does not say.
+pub(crate) fn free_files() -> Option<usize> {
+    let limits = std::fs::read_to_string("/proc/self/limits").ok()?;
+    let line = limits.lines().find_map(|line| line.strip_prefix("Max open files"))?;
+    let soft: usize = line.split_whitespace().next()?.parse().ok()?;
+    Some(soft.saturating_sub(RESERVED_FILES).max(soft / 2))
+}
+
 /// How connections are treated.
 #[derive(Clone)]
 pub(crate) struct Connections {

@@ -58,9 +58,14 @@ impl Sqlite {
             .await
             .map_err(|e| Error::Failed(format!("migrations: {e}")))?;
         let readers = SqlitePoolOptions::new()
+            // All opened now and kept: a server that has run out of file handles can still read.
+            .min_connections(READERS)
             .max_connections(READERS)
+            .idle_timeout(None)
+            .max_lifetime(None)
             .acquire_timeout(Duration::from_secs(5))
-            .connect_lazy_with(options.read_only(true).create_if_missing(false));
+            .connect_with(options.read_only(true).create_if_missing(false))
+            .await?;
         let (orders, queue) = mpsc::channel(QUEUE);
         tokio::spawn(writer_task(writer, queue));
         Ok(Self { orders, readers })

@@ -76,8 +76,7 @@ fn take_seat(front: &Front, source: std::net::IpAddr) -> Result<Seat, Full> {
     let auth = &front.broker.auth;
     let config = &auth.config.socket;
     let per_source = auth.limits.scaled(config.per_source);
-    let total = (config.total > 0).then_some(config.total);
-    front.broker.sockets.take(source, per_source, total)
+    front.broker.sockets.take(source, per_source, front.total)
 }
 
 /// `Sec-WebSocket-Accept`, when the request is a handshake of version 13.

@@ -23,6 +23,8 @@ pub(crate) struct Front {
     pub(crate) origins: Arc<Origins>,
     pub(crate) trusted_proxies: Arc<[ipnet::IpNet]>,
     pub(crate) tracker: TaskTracker,
+    /// How many sockets there may be in all.
+    pub(crate) total: Option<usize>,
 }
 
 /// `GET /ws`.
