@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use tokio_tungstenite::tungstenite;
 
-use crate::harness::{PASSWORD, PATIENCE, Person, Server, Socket};
+use crate::harness::{PASSWORD, PATIENCE, Person, Process, Server, Socket, all_settings, store_url};
 
 /// The status and `Retry-After` of a refused handshake.
 async fn turned_away(server: &Server, headers: &[(&'static str, &str)]) -> (u16, String) {
@@ -198,4 +198,28 @@ async fn logins_at_once_survive_a_change_of_cost() {
     for login in logins {
         login.await.unwrap().token();
     }
+}
+
+#[tokio::test]
+async fn those_who_wait_do_not_take_the_last_file_handle() {
+    let folder = tempfile::tempdir().unwrap();
+    let settings = all_settings(&[], &store_url(folder.path()).await, folder.path());
+    let server = Process::start_with_files(300, &settings, folder.path()).await;
+    let ann = Person::register(&server.http, "p", "ann@example.org").await;
+    let mut phone = ann.bind_phone(&server).await;
+    let mut browser = server.socket().await;
+    let uuid = browser.ready_login().await["uuid"].clone();
+    let mut crowd = Vec::new();
+    let refused = loop {
+        match Socket::try_open(&server.url, &[]).await {
+            Ok(socket) => crowd.push(socket),
+            Err(refused) => break refused,
+        }
+    };
+    assert!(matches!(&refused, tungstenite::Error::Http(answer) if answer.status() == 503), "{refused:?}");
+    assert_eq!(crowd.len(), 148, "half of 300 handles, less the phone and the browser");
+    browser.call(&ann.ask_frame(&uuid)).await;
+    phone.answer(&uuid, true).await;
+    let code = browser.expect_code().await;
+    ann.exchange(&code).await.token();
 }

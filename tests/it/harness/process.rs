@@ -38,6 +38,13 @@ impl Process {
         Self::listening(command).await
     }
 
+    /// The same with so many file handles and not one more.
+    pub(crate) async fn start_with_files(files: u32, settings: &[(String, String)], folder: &Path) -> Self {
+        let mut limited = Command::new("sh");
+        limited.args(["-c", &format!("ulimit -n {files} && exec {BINARY:?} serve")]);
+        Self::listening(placed(limited, settings, folder)).await
+    }
+
     async fn listening(mut command: Command) -> Self {
         let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
@@ -108,7 +115,13 @@ pub(crate) async fn run(
 
 fn command(arguments: &[&str], settings: &[(String, String)], folder: &Path) -> Command {
     let mut command = Command::new(BINARY);
-    command.args(arguments).current_dir(folder).kill_on_drop(true);
+    command.args(arguments);
+    placed(command, settings, folder)
+}
+
+/// A command in a folder, with these settings and no others.
+fn placed(mut command: Command, settings: &[(String, String)], folder: &Path) -> Command {
+    command.current_dir(folder).kill_on_drop(true);
     for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("READYLOGIN_")) {
         command.env_remove(name);
     }
