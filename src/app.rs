@@ -65,6 +65,7 @@ impl Server {
         let origins = Arc::new(origins(&config, &url, address));
         let config = Arc::new(config);
         let auth = Arc::new(open(config.clone(), clock, &url).await?);
+        auth.begin_to_serve().await?;
         let broker = Broker::new(auth.clone(), &Bus::local());
         let (tracker, stop, ended) = (TaskTracker::new(), CancellationToken::new(), CancellationToken::new());
         let router = router(&config, &auth, &broker, &url, origins, &tracker);

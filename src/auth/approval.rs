@@ -6,6 +6,7 @@ use crate::crypto::seal::{RootKey, base64url, digest};
 use crate::domain::ids::{AccountId, DeviceId, PairingId};
 use crate::domain::pairing::{Answer, Ask, Asker, Browser, Effect, Event, Pairing, State};
 use crate::domain::secret::Ticket;
+use crate::domain::source::network;
 use crate::domain::time::Timestamp;
 use crate::store::pairings::{self, Stored};
 use crate::store::sessions::Live;
@@ -270,7 +271,7 @@ impl AnswerOrder {
         if sessions::live(tx, self.session, self.now).await?.is_none() {
             return Ok(Err(Error::NotAuthenticated));
         }
-        if devices::approving_since(tx, self.account, self.device).await?.is_none() {
+        if !devices::may_approve(tx, self.account, self.device).await? {
             return Ok(Err(Error::UnknownDevice));
         }
         let event = Event::Answer { account: self.account, device: self.device, approved: self.approved };
@@ -322,6 +323,6 @@ fn asks_bucket(account: AccountId) -> String {
 }
 
 fn refusals_bucket(account: AccountId, ip: &str) -> String {
-    let network = ip.parse().map_or_else(|_| ip.to_owned(), super::source_network);
+    let network = ip.parse().map_or_else(|_| ip.to_owned(), |ip| network(ip).to_string());
     format!("refused/{account}/{network}")
 }

@@ -3,10 +3,14 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
+use futures_util::future::BoxFuture;
+
 use super::{Auth, Error};
 use crate::domain::ids::SessionId;
 use crate::domain::secret::Password;
+use crate::domain::time::Timestamp;
 use crate::store::sessions::{self, Live};
+use crate::store::{self, Tx, accounts};
 
 /// How long a proven password or factor opens what is delicate (RFC 9470 `max_age`).
 pub(crate) const FRESH: Duration = Duration::from_secs(300);
@@ -59,23 +63,78 @@ impl Auth {
         Ok(self.store.write(move |tx| Box::pin(sessions::extend(tx, device, until))).await?)
     }
 
-    /// Demands that the owner proved to be there in the last five minutes, or proves it now by `password`.
+    /// Runs a unit of work in an owner's name. Whatever was true when the request came in, the session, its proof and
+    /// the password are looked at again inside of the unit, under the account's lock.
     ///
     /// # Errors
-    /// `StaleProof`, or what [`Auth::prove_password`] says.
-    pub(crate) async fn demand_fresh(
+    /// `NotAuthenticated` when the session has ended meanwhile; `StaleProof`; `BadCredentials` for a password that is
+    /// wrong or was changed meanwhile; or what `work` says.
+    pub(super) async fn as_owner<T, F>(
         &self,
         live: &Live,
-        password: Option<&Password>,
+        demand: Demand<'_>,
         source: IpAddr,
-    ) -> Result<(), Error> {
-        let now = self.now();
-        let Some(password) = password else {
-            let is_fresh = live.proved_at <= now && now.since(live.proved_at) < FRESH;
-            return if is_fresh { Ok(()) } else { Err(Error::StaleProof) };
+        work: F,
+    ) -> Result<T, Error>
+    where
+        T: Send + 'static,
+        F: for<'t> FnOnce(&'t mut Tx, Owner) -> BoxFuture<'t, Result<Result<T, Error>, store::Error>>
+            + Send
+            + 'static,
+    {
+        let proof = match demand {
+            Demand::Session => Proof::NotNeeded,
+            Demand::Fresh(None) => Proof::Recent,
+            Demand::Fresh(Some(password)) => {
+                let account = self.prove_own_password(live.account, password, source).await?;
+                Proof::Now { password_version: account.password_version }
+            }
         };
-        self.prove_own_password(live.account, password, source).await?;
-        let session = live.id;
-        Ok(self.store.write(move |tx| Box::pin(sessions::prove(tx, session, now))).await?)
+        let (account, session, now, source) = (live.account, live.id, self.now(), source.to_string());
+        let unit = async move |tx: &mut Tx| {
+            let account = accounts::lock(tx, account).await?;
+            let live = sessions::live(tx, session, now).await?;
+            let (Some(account), Some(live)) = (account, live) else {
+                return Ok(Err(Error::NotAuthenticated));
+            };
+            match proof {
+                Proof::NotNeeded => {}
+                Proof::Recent if live.proved_at <= now && now.since(live.proved_at) < FRESH => {}
+                Proof::Recent => return Ok(Err(Error::StaleProof)),
+                Proof::Now { password_version } if password_version == account.password_version => {
+                    sessions::prove(tx, session, now).await?;
+                }
+                Proof::Now { .. } => return Ok(Err(Error::BadCredentials)),
+            }
+            work(tx, Owner { live, source, now }).await
+        };
+        let done = self.store.write(move |tx| Box::pin(async move { unit(tx).await })).await?;
+        self.courier.ring();
+        done
     }
+}
+
+/// What a use case demands of the one who asks for it.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Demand<'a> {
+    /// A session that lives.
+    Session,
+    /// A password or factor proven in the last five minutes, or this password now.
+    Fresh(Option<&'a Password>),
+}
+
+/// What was found of that before the unit of work.
+#[derive(Clone, Copy, Debug)]
+enum Proof {
+    NotNeeded,
+    Recent,
+    Now { password_version: i64 },
+}
+
+/// In whose name a unit of work runs, as it stands inside of the unit.
+#[derive(Clone, Debug)]
+pub(super) struct Owner {
+    pub(super) live: Live,
+    pub(super) source: String,
+    pub(super) now: Timestamp,
 }

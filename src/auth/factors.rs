@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 
+use super::bearer::{Demand, Owner};
 use super::{Auth, Error};
 use crate::crypto::random;
 use crate::crypto::seal::RootKey;
@@ -12,7 +13,7 @@ use crate::domain::time::Timestamp;
 use crate::mail::{self, Letter};
 use crate::store::sessions::Live;
 use crate::store::signals::{self, Signal};
-use crate::store::{self, Tx, accounts, audit, devices, factors, pairings, sessions, tickets};
+use crate::store::{self, Tx, audit, devices, factors, pairings, sessions, tickets};
 
 /// How many backup codes an account has, and how long each is (CONTRACT.md section 1).
 const CODES: usize = 10;
@@ -69,33 +70,32 @@ impl Auth {
         password: Option<&Password>,
         source: IpAddr,
     ) -> Result<Bound, Error> {
-        self.demand_fresh(live, password, source).await?;
         let codes = fresh_codes();
         let hashes = self.hashes(live, &codes);
-        let (now, until) = (self.now(), self.now().plus(self.config.device.session_ttl));
-        let (owner, source) = (live.clone(), source.to_string());
-        let unit = async move |tx: &mut Tx| {
-            accounts::lock(tx, owner.account).await?;
-            if !devices::approve(tx, owner.account, device, now).await? {
+        let ttl = self.config.device.session_ttl;
+        let unit = async move |tx: &mut Tx, owner: Owner| {
+            let Owner { live, source, now } = owner;
+            if !devices::approve(tx, live.account, device, now).await? {
                 return Ok(Err(Error::UnknownDevice));
             }
-            let had_one = factors::methods(tx, owner.account).await?.iter().any(|method| method.turns_on());
-            factors::turn_on(tx, owner.account, Method::Mobile, now).await?;
+            let had_one = factors::methods(tx, live.account).await?.iter().any(|method| method.turns_on());
+            factors::turn_on(tx, live.account, Method::Mobile, now).await?;
             let makes_codes = with_codes && !had_one;
             if makes_codes {
-                factors::replace_codes(tx, owner.account, &hashes, now).await?;
+                factors::replace_codes(tx, live.account, &hashes, now).await?;
             }
-            sessions::extend(tx, device, until).await?;
-            sessions::revoke_others(tx, owner.account, owner.id, now).await?;
-            changed(tx, "factor.on", owner.account, Some(device), &source, now).await?;
+            sessions::set_end(tx, device, now.plus(ttl)).await?;
+            sessions::revoke_others(tx, live.account, live.id, now).await?;
+            changed(tx, "factor.on", live.account, Some(device), &source, now).await?;
             let name = devices::name(tx, device).await?;
-            mail::post(tx, Letter::PhoneAdded { device: &name, source: &source }, &owner.email, now).await?;
-            let methods = factors::methods(tx, owner.account).await?;
+            mail::post(tx, Letter::PhoneAdded { device: &name, source: &source }, &live.email, now).await?;
+            let methods = factors::methods(tx, live.account).await?;
             Ok(Ok((methods, makes_codes)))
         };
-        let (methods, makes_codes) =
-            self.store.write(move |tx| Box::pin(async move { unit(tx).await })).await??;
-        self.courier.ring();
+        let demand = Demand::Fresh(password);
+        let (methods, makes_codes) = self
+            .as_owner(live, demand, source, move |tx, owner| Box::pin(async move { unit(tx, owner).await }))
+            .await?;
         let token = self.renew(live.id).await?;
         Ok(Bound { methods, backup_codes: makes_codes.then_some(codes), token })
     }
@@ -111,20 +111,23 @@ impl Auth {
         password: Option<&Password>,
         source: IpAddr,
     ) -> Result<(), Error> {
-        self.demand_fresh(live, password, source).await?;
-        let (now, until) = (self.now(), self.now().plus(self.config.session.ttl));
-        let (account, source) = (live.account, source.to_string());
-        let unit = async move |tx: &mut Tx| {
-            accounts::lock(tx, account).await?;
-            if !devices::stop_approving(tx, account, device).await? {
+        let ttl = self.config.session.ttl;
+        let unit = async move |tx: &mut Tx, owner: Owner| {
+            let Owner { live, source, now } = owner;
+            if !devices::stop_approving(tx, live.account, device).await? {
                 return Ok(Err(Error::UnknownDevice));
             }
-            sessions::shorten(tx, device, until).await?;
+            sessions::shorten(tx, device, now.plus(ttl)).await?;
             tickets::kill_of_device(tx, device, now).await?;
-            changed(tx, "device.stop_approving", account, Some(device), &source, now).await?;
+            sessions::revoke_others(tx, live.account, live.id, now).await?;
+            changed(tx, "device.stop_approving", live.account, Some(device), &source, now).await?;
+            let name = devices::name(tx, device).await?;
+            mail::post(tx, Letter::PhoneRemoved { device: &name, source: &source }, &live.email, now).await?;
             Ok(Ok(()))
         };
-        self.store.write(move |tx| Box::pin(async move { unit(tx).await })).await?
+        let demand = Demand::Fresh(password);
+        self.as_owner(live, demand, source, move |tx, owner| Box::pin(async move { unit(tx, owner).await }))
+            .await
     }
 
     /// Turns a method off. Without the last one that counts, everything is off.
@@ -138,30 +141,28 @@ impl Auth {
         password: Option<&Password>,
         source: IpAddr,
     ) -> Result<(), Error> {
-        self.demand_fresh(live, password, source).await?;
-        let (owner, now, source) = (live.clone(), self.now(), source.to_string());
-        let until = now.plus(self.config.session.ttl);
-        let unit = async move |tx: &mut Tx| {
-            accounts::lock(tx, owner.account).await?;
-            if !factors::turn_off(tx, owner.account, method).await? {
+        let ttl = self.config.session.ttl;
+        let unit = async move |tx: &mut Tx, owner: Owner| {
+            let Owner { live, source, now } = owner;
+            if !factors::turn_off(tx, live.account, method).await? {
                 return Ok(Err(Error::NoMethod));
             }
             match method {
-                Method::Mobile => release_phones(tx, owner.account, now, until).await?,
-                Method::BackupCode => factors::clear_codes(tx, owner.account).await?,
+                Method::Mobile => release_phones(tx, live.account, now, now.plus(ttl)).await?,
+                Method::BackupCode => factors::clear_codes(tx, live.account).await?,
                 Method::Email | Method::Authenticator => {}
             }
-            if !factors::methods(tx, owner.account).await?.iter().any(|left| left.turns_on()) {
-                factors::turn_all_off(tx, owner.account).await?;
+            if !factors::methods(tx, live.account).await?.iter().any(|left| left.turns_on()) {
+                factors::turn_all_off(tx, live.account).await?;
             }
-            sessions::revoke_others(tx, owner.account, owner.id, now).await?;
-            changed(tx, "factor.off", owner.account, None, &source, now).await?;
-            mail::post(tx, Letter::FactorRemoved { method, source: &source }, &owner.email, now).await?;
+            sessions::revoke_others(tx, live.account, live.id, now).await?;
+            changed(tx, "factor.off", live.account, None, &source, now).await?;
+            mail::post(tx, Letter::FactorRemoved { method, source: &source }, &live.email, now).await?;
             Ok(Ok(()))
         };
-        let done = self.store.write(move |tx| Box::pin(async move { unit(tx).await })).await?;
-        self.courier.ring();
-        done
+        let demand = Demand::Fresh(password);
+        self.as_owner(live, demand, source, move |tx, owner| Box::pin(async move { unit(tx, owner).await }))
+            .await
     }
 
     /// Replaces all backup codes by ten new ones.
@@ -174,20 +175,22 @@ impl Auth {
         password: Option<&Password>,
         source: IpAddr,
     ) -> Result<Vec<BackupCode>, Error> {
-        self.demand_fresh(live, password, source).await?;
         let codes = fresh_codes();
         let hashes = self.hashes(live, &codes);
-        let (account, now, source) = (live.account, self.now(), source.to_string());
-        let unit = async move |tx: &mut Tx| {
-            accounts::lock(tx, account).await?;
-            if !factors::methods(tx, account).await?.iter().any(|method| method.turns_on()) {
+        let unit = async move |tx: &mut Tx, owner: Owner| {
+            let Owner { live, source, now } = owner;
+            if !factors::methods(tx, live.account).await?.iter().any(|method| method.turns_on()) {
                 return Ok(Err(Error::NoMethod));
             }
-            factors::replace_codes(tx, account, &hashes, now).await?;
-            changed(tx, "backup_codes.new", account, None, &source, now).await?;
+            factors::replace_codes(tx, live.account, &hashes, now).await?;
+            sessions::revoke_others(tx, live.account, live.id, now).await?;
+            changed(tx, "backup_codes.new", live.account, None, &source, now).await?;
+            mail::post(tx, Letter::CodesReplaced { source: &source }, &live.email, now).await?;
             Ok(Ok(()))
         };
-        self.store.write(move |tx| Box::pin(async move { unit(tx).await })).await??;
+        let demand = Demand::Fresh(password);
+        self.as_owner(live, demand, source, move |tx, owner| Box::pin(async move { unit(tx, owner).await }))
+            .await?;
         Ok(codes)
     }
 

@@ -17,6 +17,7 @@ use crate::crypto::seal::SealKey;
 use crate::domain::claims::Grant;
 use crate::domain::secret::AccessToken;
 use crate::domain::time::Timestamp;
+use crate::store::signals::{self, Signal};
 use crate::store::{self, Store, Tx};
 
 /// What a signing key is sealed for.
@@ -64,6 +65,17 @@ impl Keyring {
         ring.add(store, ring.clock.now(), true).await?;
         ring.reload(store).await?;
         Ok(ring)
+    }
+
+    /// Lets every server on this store accept what this one signs from now on.
+    pub(super) async fn announce(&self, store: &Store) -> Result<(), Error> {
+        let (issuer, now) = (self.names.issuer.clone(), self.clock.now());
+        let unit = async move |tx: &mut Tx| {
+            let is_new = store::keys::add_issuer(tx, &issuer, now).await?;
+            if is_new { signals::emit(tx, Signal::Keys, now).await } else { Ok(()) }
+        };
+        store.write(move |tx| Box::pin(async move { unit(tx).await })).await?;
+        self.reload(store).await
     }
 
     /// Makes a new key that signs once every relying party has had the time to fetch it.
@@ -139,7 +151,7 @@ impl Keyring {
 
     async fn add(&self, store: &Store, signs_from: Timestamp, only_first: bool) -> Result<(), Error> {
         let fresh = FreshKey::generate().map_err(|e| Error::internal(e.to_string()))?;
-        let (now, issuer) = (self.clock.now(), self.names.issuer.clone());
+        let now = self.clock.now();
         let key = store::keys::SigningKey {
             sealed: Some(self.seal.seal(PURPOSE, &fresh.private)),
             kid: fresh.kid,
@@ -147,16 +159,11 @@ impl Keyring {
             created_at: now,
             signs_from,
         };
-        store
-            .write(move |tx| {
-                Box::pin(async move {
-                    store::keys::add_issuer(tx, &issuer, now).await?;
-                    store::keys::add_signing(tx, key, only_first).await?;
-                    store::signals::emit(tx, store::signals::Signal::Keys, now).await
-                })
-            })
-            .await?;
-        Ok(())
+        let unit = async move |tx: &mut Tx| {
+            let is_new = store::keys::add_signing(tx, key, only_first).await?;
+            if is_new { signals::emit(tx, Signal::Keys, now).await } else { Ok(()) }
+        };
+        Ok(store.write(move |tx| Box::pin(async move { unit(tx).await })).await?)
     }
 
     fn open_key(&self, row: &store::keys::SigningKey) -> Result<Key, Error> {
@@ -182,8 +189,11 @@ impl Keyring {
 }
 
 impl Keys {
-    /// The latest key whose time to sign has come.
+    /// The latest key whose time to sign has come; when the clock was set back so far that there is none, the first
+    /// that can sign at all.
     fn current_at(&self, now: Timestamp) -> Option<usize> {
-        self.all.iter().rposition(|key| key.signs_from <= now)
+        let can_sign = |key: &Key| key.encoding.is_some();
+        let due = self.all.iter().rposition(|key| key.signs_from <= now && can_sign(key));
+        due.or_else(|| self.all.iter().position(can_sign))
     }
 }

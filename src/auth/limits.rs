@@ -1,8 +1,8 @@
 //! Rates per source and per source and address, in memory, bounded, by the injected clock.
 
 use std::collections::VecDeque;
-use std::net::{IpAddr, Ipv6Addr};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::net::IpAddr;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use dashmap::DashMap;
@@ -13,6 +13,7 @@ use super::Error;
 use crate::clock::Clock;
 use crate::crypto::seal::RootKey;
 use crate::domain::account::Email;
+use crate::domain::source::network;
 
 /// Keys held at once; beyond that, those that say nothing any more are thrown out first.
 const MAX_KEYS: usize = 100_000;
@@ -53,6 +54,8 @@ pub(crate) struct Limits {
     /// Somebody's attempt has come to its end.
     settled: Notify,
     waiting: AtomicUsize,
+    /// The second of uptime in which a full table was swept last.
+    swept: AtomicU64,
 }
 
 type Key = [u8; 16];
@@ -75,15 +78,16 @@ pub(crate) struct Attempt<'a> {
 
 impl Limits {
     pub(crate) fn new(factor: f64, clock: Clock, root: RootKey) -> Self {
-        let (windows, settled, waiting) = (DashMap::new(), Notify::new(), AtomicUsize::new(0));
-        Self { factor, clock, root, windows, settled, waiting }
+        let (windows, settled) = (DashMap::new(), Notify::new());
+        let (waiting, swept) = (AtomicUsize::new(0), AtomicU64::new(u64::MAX));
+        Self { factor, clock, root, windows, settled, waiting, swept }
     }
 
     /// Counts one act of `source`, or says how long to wait.
     pub(crate) fn count(&self, rule: Rule, source: IpAddr) -> Result<(), Error> {
         let Some(max) = self.scaled(rule.max) else { return Ok(()) };
         let now = self.clock.uptime();
-        let mut window = self.window(self.key(rule, &[source_network(source).as_bytes()]), rule, now);
+        let mut window = self.window(self.key(rule, &[network(source).to_string().as_bytes()]), rule, now);
         if window.counted.len() as u64 >= max {
             return Err(Error::TooManyRequests(window.wait(now)));
         }
@@ -93,7 +97,7 @@ impl Limits {
 
     /// Begins an attempt by `source`.
     pub(crate) async fn attempt(&self, rule: Rule, source: IpAddr) -> Result<Attempt<'_>, Error> {
-        self.begin(rule, self.key(rule, &[source_network(source).as_bytes()])).await
+        self.begin(rule, self.key(rule, &[network(source).to_string().as_bytes()])).await
     }
 
     /// Begins an attempt at an address by `source`.
@@ -104,7 +108,7 @@ impl Limits {
         kind: &str,
         email: &Email,
     ) -> Result<Attempt<'_>, Error> {
-        let parts = [source_network(source).into_bytes(), kind.into(), email.key().into()];
+        let parts = [network(source).to_string().into_bytes(), kind.into(), email.key().into()];
         self.begin(rule, self.key(rule, &parts.each_ref().map(Vec::as_slice))).await
     }
 
@@ -162,10 +166,8 @@ impl Limits {
         Ok(is_free)
     }
 
+    /// The window of a key, without what is too old to count.
     fn window(&self, key: Key, rule: Rule, now: Duration) -> RefMut<'_, Key, Window> {
-        if self.windows.len() >= MAX_KEYS {
-            self.sweep();
-        }
         let fresh = || Window { counted: VecDeque::new(), pending: 0, span: rule.window };
         let mut window = self.windows.entry(key).or_insert_with(fresh);
         while window.counted.front().is_some_and(|at| *at + rule.window <= now) {
@@ -174,12 +176,32 @@ impl Limits {
         window
     }
 
+    /// Whether no further key may be held, after throwing out what is old; that is looked at once a second at most.
+    fn is_full(&self) -> bool {
+        if self.windows.len() < MAX_KEYS {
+            return false;
+        }
+        let second = self.clock.uptime().as_secs();
+        if self.swept.swap(second, Ordering::AcqRel) != second {
+            self.sweep();
+        }
+        self.windows.len() >= MAX_KEYS
+    }
+
     fn key(&self, rule: Rule, parts: &[&[u8]]) -> Key {
         let mac = self.root.mac(rule.name, parts);
         let mut key = [0; 16];
         key.copy_from_slice(&mac[..16]);
-        key
+        // New keys beyond the bound share a few windows: what is held stays bounded, and a flood limits itself.
+        if self.is_full() && !self.windows.contains_key(&key) { shared(key) } else { key }
     }
+}
+
+/// One of 256 windows for keys that find no place of their own.
+fn shared(key: Key) -> Key {
+    let mut shared = [0; 16];
+    shared[0] = key[0];
+    shared
 }
 
 impl Window {
@@ -222,17 +244,6 @@ impl<'a> Waiting<'a> {
 impl Drop for Waiting<'_> {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::AcqRel);
-    }
-}
-
-/// What counts as one source: an IPv4 address, or the /64 that one IPv6 customer has.
-pub(crate) fn source_network(source: IpAddr) -> String {
-    match source.to_canonical() {
-        IpAddr::V4(v4) => v4.to_string(),
-        IpAddr::V6(v6) => {
-            let [a, b, c, d, ..] = v6.segments();
-            Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0).to_string()
-        }
     }
 }
 
@@ -306,14 +317,6 @@ mod tests {
         assert_eq!((0..9).filter(|_| wide.count(RULE, HERE).is_ok()).count(), 4);
         let (off, _) = limits(0.0);
         assert_eq!((0..9).filter(|_| off.count(RULE, HERE).is_ok()).count(), 9);
-    }
-
-    #[test]
-    fn one_ipv6_customer_is_one_source() {
-        let of = |text: &str| source_network(text.parse().unwrap());
-        assert_eq!(of("2001:db8:1:2::1"), of("2001:db8:1:2:ffff::9"));
-        assert_ne!(of("2001:db8:1:2::1"), of("2001:db8:1:3::1"));
-        assert_eq!(of("::ffff:192.0.2.1"), of("192.0.2.1"));
     }
 
     #[test]

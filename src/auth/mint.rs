@@ -209,11 +209,9 @@ impl Order {
             return Ok(Err(Error::Locked(left)));
         }
         self.count_failure(tx, account, Method::Email).await?;
-        let looks_mailed =
-            matches!(self.credential, Credential::Shapeless) && !methods.contains(&Method::Email);
         Ok(Err(match methods {
             [] => Error::NoMethod,
-            _ if looks_mailed => Error::NotAnEmailMethod,
+            _ if !methods.contains(&Method::Email) => Error::NotAnEmailMethod,
             _ => Error::InvalidTicket,
         }))
     }

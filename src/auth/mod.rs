@@ -20,7 +20,7 @@ pub(crate) use approval::{AskView, Asked, Outcome};
 pub(crate) use error::Error;
 pub(crate) use factors::DoubleAuth;
 pub(crate) use keyring::Keyring;
-pub(crate) use limits::{Limits, source_network};
+pub(crate) use limits::Limits;
 pub(crate) use mint::{Credential, Login};
 pub(crate) use password::Passwords;
 
@@ -65,6 +65,11 @@ impl Auth {
         let passwords = Passwords::new(&config.password)?;
         let limits = Limits::new(config.limits.factor, clock.clone(), root.clone());
         Ok(Self { config, clock, store, keyring, limits, courier, passwords, root })
+    }
+
+    /// What a server does, and a command does not, before its first login.
+    pub(crate) async fn begin_to_serve(&self) -> Result<(), Error> {
+        self.keyring.announce(&self.store).await
     }
 
     fn now(&self) -> Timestamp {

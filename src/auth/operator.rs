@@ -1,6 +1,7 @@
 //! What an operator does from the command line; running servers notice within a second.
 
 use super::factors::{changed, release_phones};
+use super::owner::end_device;
 use super::{Auth, Error};
 use crate::domain::account::{Account, Email, check_new_password};
 use crate::domain::ids::{AccountId, DeviceId};
@@ -92,7 +93,10 @@ impl Auth {
                     factors::forget_failures(tx, account).await?;
                     "account.reset_factors"
                 }
-                Change::Remove => "account.remove",
+                Change::Remove => {
+                    pairings::drop_asks(tx, account, now).await?;
+                    "account.remove"
+                }
             };
             changed(tx, event, account, None, OPERATOR, now).await?;
             if change == Change::Remove { accounts::remove(tx, account).await } else { Ok(()) }
@@ -117,6 +121,19 @@ impl Auth {
             changed(tx, "password.set", account, None, OPERATOR, now).await
         };
         Ok(self.store.write(move |tx| Box::pin(async move { unit(tx).await })).await?)
+    }
+
+    /// Ends a device, whoever has it.
+    ///
+    /// # Errors
+    /// `NotFound`.
+    pub(crate) async fn end_device(&self, account: AccountId, device: DeviceId) -> Result<(), Error> {
+        let now = self.now();
+        let unit = async move |tx: &mut Tx| {
+            accounts::lock(tx, account).await?;
+            end_device(tx, account, device, OPERATOR, now).await
+        };
+        self.store.write(move |tx| Box::pin(async move { unit(tx).await })).await?
     }
 
     /// Whose device this is.

@@ -2,15 +2,17 @@
 
 use std::net::IpAddr;
 
+use super::bearer::{Demand, Owner};
 use super::factors::changed;
 use super::{Auth, Error};
-use crate::domain::account::check_new_password;
+use crate::domain::account::{Email, check_new_password};
 use crate::domain::device::Device;
 use crate::domain::ids::{AccountId, DeviceId};
 use crate::domain::secret::Password;
+use crate::domain::time::Timestamp;
 use crate::mail::{self, Letter};
 use crate::store::sessions::Live;
-use crate::store::{Tx, accounts, devices, pairings, sessions, tickets};
+use crate::store::{self, Tx, accounts, devices, pairings, sessions, tickets};
 
 impl Auth {
     /// The devices that are logged in, oldest first.
@@ -25,27 +27,31 @@ impl Auth {
     /// `NotFound` when the account has no such device.
     pub(crate) async fn revoke_device(
         &self,
-        account: AccountId,
+        live: &Live,
         device: DeviceId,
-        source: &str,
+        source: IpAddr,
     ) -> Result<(), Error> {
-        let (now, source) = (self.now(), source.to_owned());
-        let unit = async move |tx: &mut Tx| {
-            accounts::lock(tx, account).await?;
-            if !devices::revoke(tx, account, device, now).await? {
-                return Ok(Err(Error::NotFound));
-            }
-            sessions::revoke_device(tx, device, now).await?;
-            tickets::kill_of_device(tx, device, now).await?;
-            changed(tx, "device.revoke", account, Some(device), &source, now).await?;
-            Ok(Ok(()))
+        let unit = async move |tx: &mut Tx, owner: Owner| {
+            end_device(tx, owner.live.account, device, &owner.source, owner.now).await
         };
-        self.store.write(move |tx| Box::pin(async move { unit(tx).await })).await?
+        let demand = Demand::Session;
+        self.as_owner(live, demand, source, move |tx, owner| Box::pin(async move { unit(tx, owner).await }))
+            .await
     }
 
-    /// Ends the session. An approving phone that logs out stops approving with it.
-    pub(crate) async fn log_out(&self, live: &Live, source: IpAddr) -> Result<(), Error> {
-        self.revoke_device(live.account, live.device, &source.to_string()).await
+    /// Ends the session, or with `all` every session of the account. An approving phone that logs out stops approving
+    /// with it; the others stay.
+    pub(crate) async fn log_out(&self, live: &Live, all: bool, source: IpAddr) -> Result<(), Error> {
+        let unit = async move |tx: &mut Tx, owner: Owner| {
+            let Owner { live, source, now } = owner;
+            if all {
+                sessions::revoke_logins(tx, live.account, now).await?;
+            }
+            end_device(tx, live.account, live.device, &source, now).await
+        };
+        let demand = Demand::Session;
+        self.as_owner(live, demand, source, move |tx, owner| Box::pin(async move { unit(tx, owner).await }))
+            .await
     }
 
     /// Changes the password and ends what hung on the old one: other sessions, pending asks, unused tickets.
@@ -59,24 +65,22 @@ impl Auth {
         new: Password,
         source: IpAddr,
     ) -> Result<(), Error> {
-        let account = self.prove_own_password(live.account, old, source).await?;
-        check_new_password(&new, &account.email, crate::crypto::password::is_common).map_err(Error::Weak)?;
+        let address = Email::parse(&live.email).ok_or_else(|| Error::internal("a damaged address"))?;
+        check_new_password(&new, &address, crate::crypto::password::is_common).map_err(Error::Weak)?;
         let hash = self.passwords.hash(new).await?;
-        let (email, source) = (live.email.clone(), source.to_string());
-        let (account, session, now) = (live.account, live.id, self.now());
-        let unit = async move |tx: &mut Tx| {
-            accounts::lock(tx, account).await?;
-            accounts::set_password(tx, account, &hash, now).await?;
-            sessions::revoke_others(tx, account, session, now).await?;
-            sessions::prove(tx, session, now).await?;
-            pairings::drop_asks(tx, account, now).await?;
-            tickets::kill(tx, account, now).await?;
-            changed(tx, "password.change", account, None, &source, now).await?;
-            mail::post(tx, Letter::PasswordChanged { source: &source }, &email, now).await
+        let unit = async move |tx: &mut Tx, owner: Owner| {
+            let Owner { live, source, now } = owner;
+            accounts::set_password(tx, live.account, &hash, now).await?;
+            sessions::revoke_others(tx, live.account, live.id, now).await?;
+            pairings::drop_asks(tx, live.account, now).await?;
+            tickets::kill(tx, live.account, now).await?;
+            changed(tx, "password.change", live.account, None, &source, now).await?;
+            mail::post(tx, Letter::PasswordChanged { source: &source }, &live.email, now).await?;
+            Ok(Ok(()))
         };
-        self.store.write(move |tx| Box::pin(async move { unit(tx).await })).await?;
-        self.courier.ring();
-        Ok(())
+        let demand = Demand::Fresh(Some(old));
+        self.as_owner(live, demand, source, move |tx, owner| Box::pin(async move { unit(tx, owner).await }))
+            .await
     }
 
     /// Removes the account and everything kept about it.
@@ -89,13 +93,35 @@ impl Auth {
         password: Option<&Password>,
         source: IpAddr,
     ) -> Result<(), Error> {
-        self.demand_fresh(live, password, source).await?;
-        let (account, now, source) = (live.account, self.now(), source.to_string());
-        let unit = async move |tx: &mut Tx| {
-            accounts::lock(tx, account).await?;
-            changed(tx, "account.remove", account, None, &source, now).await?;
-            accounts::remove(tx, account).await
+        let unit = async move |tx: &mut Tx, owner: Owner| {
+            let Owner { live, source, now } = owner;
+            pairings::drop_asks(tx, live.account, now).await?;
+            changed(tx, "account.remove", live.account, None, &source, now).await?;
+            accounts::remove(tx, live.account).await?;
+            Ok(Ok(()))
         };
-        Ok(self.store.write(move |tx| Box::pin(async move { unit(tx).await })).await?)
+        let demand = Demand::Fresh(password);
+        self.as_owner(live, demand, source, move |tx, owner| Box::pin(async move { unit(tx, owner).await }))
+            .await
     }
+}
+
+/// Ends a device with all that hangs on it.
+///
+/// # Errors
+/// `NotFound` when the account has no such device.
+pub(super) async fn end_device(
+    tx: &mut Tx,
+    account: AccountId,
+    device: DeviceId,
+    source: &str,
+    now: Timestamp,
+) -> Result<Result<(), Error>, store::Error> {
+    if !devices::revoke(tx, account, device, now).await? {
+        return Ok(Err(Error::NotFound));
+    }
+    sessions::revoke_device(tx, device, now).await?;
+    tickets::kill_of_device(tx, device, now).await?;
+    changed(tx, "device.revoke", account, Some(device), source, now).await?;
+    Ok(Ok(()))
 }

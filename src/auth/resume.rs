@@ -98,16 +98,18 @@ async fn take_over(
     let id = token.pairing;
     let mut row = pairings::load(tx, id).await?;
     if row.is_none() && may_insert && now < token.expires_at {
-        let fresh = token.fresh(ip);
+        let fresh = token.fresh(ip.clone());
         match pairings::insert(tx, &fresh).await? {
             true => return Ok(Some(Some(fresh))),
             // Another node was quicker; its row decides.
             false => row = pairings::load(tx, id).await?,
         }
     }
-    let Some(row) = row else { return Ok(None) };
-    let taken = pairings::resumed(tx, id, token.number).await?;
-    Ok(Some(taken.then_some(Stored { resumes: token.number, ..row })))
+    let Some(mut row) = row else { return Ok(None) };
+    let taken = pairings::resumed(tx, id, token.number, &ip).await?;
+    row.resumes = token.number;
+    row.pairing.browser.ip = ip;
+    Ok(Some(taken.then_some(row)))
 }
 
 impl ResumeToken {

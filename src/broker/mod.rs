@@ -22,12 +22,16 @@ use crate::auth::{AskView, Auth, Error};
 use crate::bus::{Bus, Message, Node, Reason, Scan};
 use crate::crypto::random;
 use crate::domain::ids::{AccountId, NodeTag, PairingId};
+use crate::domain::time::Timestamp;
 use crate::store::signals::{self, Signal};
+use crate::store::sweep;
 
 /// How often deadlines are looked at: the most that one may be noticed late.
 const SWEEP: Duration = Duration::from_millis(250);
 /// How often the store is asked what other processes changed.
 const POLL: Duration = Duration::from_millis(500);
+/// How far each look at the signals reaches back over the one before.
+const OVERLAP: Duration = Duration::from_secs(10);
 /// How long a phone waits for the holder of the browser it scanned.
 const SCAN_PATIENCE: Duration = Duration::from_secs(5);
 
@@ -91,12 +95,13 @@ impl Broker {
     /// Looks after what no socket's task looks after, for ever: changes made by other processes, asks whose browser
     /// is gone, rows that are over.
     pub(crate) async fn keep_house(&self) {
-        let mut seen = HashSet::new();
+        let (mut seen, mut last) = (HashSet::new(), self.auth.clock.now());
         let mut rounds = 0_u32;
         loop {
             let now = self.auth.clock.uptime();
-            if let Err(e) = self.notice_signals(&mut seen).await {
-                tracing::warn!(error = %e, "signals");
+            match self.notice_signals(&mut seen, last).await {
+                Ok(looked) => last = looked,
+                Err(e) => tracing::warn!(error = %e, "signals"),
             }
             if let Err(e) = self.end_overdue_asks().await {
                 tracing::warn!(error = %e, "overdue asks");
@@ -112,9 +117,12 @@ impl Broker {
         }
     }
 
-    async fn notice_signals(&self, seen: &mut HashSet<i64>) -> Result<(), Error> {
-        // Overlapping looks: what was committed late is seen by the next one.
-        let since = self.auth.clock.now().minus(Duration::from_secs(10));
+    /// Looks at what other processes changed since `last`, and returns until when it has looked.
+    async fn notice_signals(&self, seen: &mut HashSet<i64>, last: Timestamp) -> Result<Timestamp, Error> {
+        let now = self.auth.clock.now();
+        // Overlapping looks: what was committed late is seen by the next one. After a pause (a stopped process, a store
+        // that was away) the look reaches back to the last one, and a clock that was set back misses nothing either.
+        let since = last.min(now).minus(OVERLAP);
         let signals = self.auth.store.read(move |tx| Box::pin(signals::since(tx, since))).await?;
         let current: HashSet<i64> = signals.iter().map(|(number, _)| *number).collect();
         for (number, signal) in signals {
@@ -122,13 +130,17 @@ impl Broker {
                 continue;
             }
             match signal {
-                Signal::Keys => self.auth.keyring.reload(&self.auth.store).await?,
+                Signal::Keys => {
+                    if let Err(e) = self.auth.keyring.reload(&self.auth.store).await {
+                        tracing::error!(error = %e, "the signing keys can't be read");
+                    }
+                }
                 Signal::Account(account) => self.phones.tell(account, || Notice::Recheck),
                 Signal::Pairing(pairing) => self.deliver(Message::Settled(pairing)),
             }
         }
         *seen = current;
-        Ok(())
+        Ok(now)
     }
 
     async fn end_overdue_asks(&self) -> Result<(), Error> {
@@ -144,9 +156,19 @@ impl Broker {
     async fn clean_up(&self) {
         self.auth.limits.sweep();
         let now = self.auth.clock.now();
-        let swept = self.auth.store.write(move |tx| Box::pin(crate::store::sweep::sweep(tx, now))).await;
-        if let Err(e) = swept {
-            tracing::warn!(error = %e, "clean-up");
+        for table in 0..sweep::TABLES {
+            // Batch after batch, each a unit of its own, so that others have their turn in between.
+            loop {
+                let unit = self.auth.store.write(move |tx| Box::pin(sweep::batch(tx, table, now))).await;
+                match unit {
+                    Ok(removed) if removed >= sweep::BATCH => {}
+                    Ok(_) => break,
+                    Err(e) => {
+                        tracing::warn!(error = %e, "clean-up");
+                        break;
+                    }
+                }
+            }
         }
         if let Err(e) = self.auth.keyring.reload(&self.auth.store).await {
             tracing::warn!(error = %e, "keys");

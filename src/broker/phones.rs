@@ -13,6 +13,7 @@ use crate::auth::{AskView, Error};
 use crate::bus::{Message, Reason, Resolved, Scan};
 use crate::domain::ids::{AccountId, PairingId};
 use crate::domain::secret::AccessToken;
+use crate::domain::time::Timestamp;
 use crate::store::sessions::Live;
 
 /// How many ended asks a phone's session remembers: notices that overtake each other are close together.
@@ -101,6 +102,11 @@ impl PhoneSession {
         self.live.approving
     }
 
+    /// Whether the session's end, as this node knows it, has come: then it is looked at again before anything is shown.
+    pub(crate) fn is_stale(&self, now: Timestamp) -> bool {
+        now >= self.live.expires_at
+    }
+
     /// Whether an ask is new on this phone's screen; from then on it is shown.
     pub(crate) fn shows(&mut self, ask: &AskView) -> bool {
         let key = (ask.pairing, ask.number);
@@ -116,10 +122,10 @@ impl PhoneSession {
     pub(crate) fn hides(&mut self, resolved: &Resolved) -> bool {
         let (before, key) = (self.shown.len(), (resolved.pairing, resolved.number));
         self.shown.retain(|shown| *shown != key);
-        if self.ended.len() == ENDED_KEPT {
-            self.ended.pop_front();
+        if !self.ended.contains(&key) {
+            self.ended.truncate(ENDED_KEPT - 1);
+            self.ended.push_front(key);
         }
-        self.ended.push_back(key);
         self.shown.len() < before
     }
 
@@ -200,7 +206,11 @@ pub(crate) async fn answer(
     let outcome = broker.auth.answer(&live, pairing, approved, source).await;
     let number = match outcome {
         Ok(Some(number)) => number,
-        Ok(None) => return Ok(()),
+        Ok(None) => {
+            // Perhaps it is told again because nobody was woken the first time.
+            broker.bus.send(Message::Settled(pairing));
+            return Ok(());
+        }
         Err(Error::Expired)
             if broker.bus.is_held(pairing) && broker.auth.outcome(pairing).await?.is_none() =>
         {

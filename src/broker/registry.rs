@@ -10,12 +10,13 @@ use dashmap::mapref::entry::Entry;
 
 use super::mailbox::{Mailbox, Notice};
 use crate::domain::ids::PairingId;
+use crate::domain::source::network;
 
 /// All sockets of this node.
 #[derive(Debug, Default)]
 pub(crate) struct Sockets {
     all: DashMap<u64, Arc<Mailbox>>,
-    by_source: DashMap<u128, u64>,
+    by_source: DashMap<IpAddr, u64>,
     count: AtomicUsize,
     next: AtomicU64,
 }
@@ -25,7 +26,7 @@ pub(crate) struct Sockets {
 pub(crate) struct Seat {
     sockets: Arc<Sockets>,
     id: u64,
-    source: u128,
+    source: IpAddr,
 }
 
 /// Why there is no place for a socket.
@@ -94,14 +95,6 @@ impl Drop for Seat {
                 of_source.remove();
             }
         }
-    }
-}
-
-/// An IPv4 address, or the /64 that one IPv6 customer has.
-fn network(source: IpAddr) -> u128 {
-    match source.to_canonical() {
-        IpAddr::V4(v4) => u128::from(v4.to_ipv6_mapped()),
-        IpAddr::V6(v6) => u128::from(v6) >> 64 << 64,
     }
 }
 

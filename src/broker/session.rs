@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::Broker;
-use super::mailbox::Mailbox;
+use super::mailbox::{Mailbox, Notice};
 use super::registry::Guard;
 use crate::auth::{AskView, Asked, Error, Outcome};
 use crate::bus::{Message, Reason, Resolved, Scan};
@@ -65,6 +65,8 @@ impl BrowserSession {
         };
         let verdict = Verdict::from(outcome);
         let session = Self::hold(broker, stored, mailbox).ok_or(Error::Expired)?;
+        // An answer between the look at the store and the place in the registry woke nobody: look once more.
+        mailbox.push(Notice::Settled);
         Ok((session, verdict))
     }
 

@@ -34,7 +34,7 @@ pub(super) enum Command {
     Unlock(Which),
     /// Take all second factors and approving phones away: a password is then enough to log in
     ResetFactors(Which),
-    /// Set a new password; every session of the account ends
+    /// Set a new password; every session ends but those of approving phones
     Password(SetPassword),
     /// Remove an account and everything kept about it, for good
     Remove(Remove),
@@ -161,7 +161,7 @@ impl SetPassword {
         let account = self.which.find(auth).await?;
         auth.set_password(&account, self.password.read()?).await.map_err(words)?;
         output::line(&format!(
-            "{} {} has a new password; its sessions ended",
+            "{} {} has a new password; its sessions ended, approving phones stay",
             account.kind,
             account.email.as_given()
         ))

@@ -6,7 +6,6 @@ use serde_json::json;
 use super::account::Which;
 use super::failure::words;
 use super::output;
-use crate::auth::operator::OPERATOR;
 use crate::auth::{self, Auth};
 use crate::domain::device::Device;
 use crate::domain::ids::DeviceId;
@@ -75,6 +74,6 @@ async fn revoke(auth: &Auth, device: DeviceId) -> anyhow::Result<()> {
         false => words(error),
     };
     let owner = auth.device_owner(device).await.map_err(unknown)?;
-    auth.revoke_device(owner, device, OPERATOR).await.map_err(unknown)?;
+    auth.end_device(owner, device).await.map_err(unknown)?;
     output::line(&format!("device {device} is revoked"))
 }

@@ -191,7 +191,9 @@ fn parse_origin(text: &str) -> Result<String, String> {
     if host.is_empty() || host.contains(['/', '?', '#', '@', ' ']) {
         return Err("must be of the form https://host or http://host:port".to_owned());
     }
-    Ok(text)
+    // An origin leaves the default port out (RFC 6454 §6.2), so must what it is compared with.
+    let default_port = if text.starts_with("https://") { ":443" } else { ":80" };
+    Ok(text.strip_suffix(default_port).unwrap_or(&text).to_owned())
 }
 
 pub(super) fn networks<'de, D: Deserializer<'de>>(d: D) -> Result<Vec<ipnet::IpNet>, D::Error> {

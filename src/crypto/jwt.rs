@@ -1,5 +1,7 @@
 //! Access tokens on the wire: RFC 9068 claims, signed and read with keys that come from the store alone.
 
+use std::time::Duration;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
@@ -36,7 +38,6 @@ pub(crate) struct Names {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Bearer {
     pub(crate) account: AccountId,
-    pub(crate) account_uuid: uuid::Uuid,
     pub(crate) device: Option<DeviceId>,
     pub(crate) session: SessionId,
     /// Whether `exp` has passed. Only an approving phone's socket may look past it.
@@ -60,7 +61,8 @@ pub(crate) fn sign(
         "client_id": grant.client_id,
         "iat": grant.issued_at.seconds(),
         "nbf": grant.issued_at.seconds(),
-        "exp": grant.expires_at.seconds(),
+        // Rounded up: a token never lives shorter than was promised.
+        "exp": grant.expires_at.plus(Duration::from_millis(999)).seconds(),
         "jti": grant.token_id,
         "sid": grant.session.0,
         "auth_time": grant.auth_time.seconds(),
@@ -106,7 +108,8 @@ pub(crate) fn verify(
 ) -> Result<Bearer, Invalid> {
     #[derive(Deserialize)]
     struct Claims {
-        sub: uuid::Uuid,
+        #[serde(rename = "sub")]
+        _subject: uuid::Uuid,
         sid: uuid::Uuid,
         account_id: i64,
         device_id: Option<i64>,
@@ -128,7 +131,6 @@ pub(crate) fn verify(
     }
     Ok(Bearer {
         account: AccountId(claims.account_id),
-        account_uuid: claims.sub,
         device: claims.device_id.map(DeviceId),
         session: SessionId(claims.sid),
         expired: now >= claims.exp,

@@ -72,6 +72,8 @@ impl SealKey {
         out.sync_all()?;
         let linked = std::fs::hard_link(&fresh, file);
         std::fs::remove_file(&fresh)?;
+        let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        std::fs::File::open(folder)?.sync_all()?;
         match linked {
             Ok(()) => Ok(key),
             Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => Self::from_file(file),

@@ -73,9 +73,10 @@ pub enum Consequence {
 }
 
 impl LockPolicy {
-    /// The consequence of the failure that brings a method's run to `run`: every `after`-th blocks.
+    /// The consequence of the failure that brings a method's run to `run`: every `after`-th blocks, and one of them ends
+    /// the method.
     pub fn consequence(&self, run: u32) -> Consequence {
-        if run >= self.disable_after {
+        if run == self.disable_after {
             Consequence::MethodOff
         } else if run.is_multiple_of(self.after) {
             Consequence::Blocked

@@ -7,5 +7,6 @@ pub mod factor;
 pub mod ids;
 pub mod pairing;
 pub mod secret;
+pub mod source;
 pub mod text;
 pub mod time;

@@ -2,9 +2,9 @@
 //!
 //! ```text
 //! Ready ──ask──▶ Asked ──answer──▶ Answered
-//!   │            │   ▲
-//!   │            │   └── ask, by the browser itself: replaces
-//!   └──expire, abandon──▶ Expired
+//!   │            │ │ ▲
+//!   │            │ └─┘ ask, by the browser itself: replaces
+//!   └────────────┴──expire, abandon──▶ Expired
 //! ```
 //!
 //! `Err` means unchanged. The rules are CONTRACT.md section 2.1's.

@@ -1,6 +1,6 @@
 //! The account's own side (CONTRACT.md section 2.3): second factors, devices, password, removal.
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Response};
 use serde::Deserialize;
@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::Http;
 use super::error::Refusal;
-use super::extract::{Bearer, Client, Json, OptionalJson};
+use super::extract::{Bearer, Client, Json, OptionalJson, PathText};
 use crate::auth::DoubleAuth;
 use crate::domain::device::Device;
 use crate::domain::factor::Method;
@@ -80,6 +80,7 @@ pub(super) async fn new_backup_codes(
     OptionalJson(fresh): OptionalJson<Fresh>,
 ) -> Result<Response, Refusal> {
     let codes = http.auth.new_backup_codes(&live, fresh.password().as_ref(), client.source).await?;
+    http.broker.account_changed(live.account);
     let answer = json!({"double_auth": {"id": live.account_uuid, "code": exposed(&codes)}});
     Ok((StatusCode::CREATED, axum::Json(answer)).into_response())
 }
@@ -92,7 +93,7 @@ pub(super) async fn double_auth(State(http): State<Http>, Bearer(live): Bearer) 
 pub(super) async fn remove_method(
     State(http): State<Http>,
     Bearer(live): Bearer,
-    Path(method): Path<String>,
+    PathText(method): PathText,
     client: Client,
     OptionalJson(fresh): OptionalJson<Fresh>,
 ) -> Result<Response, Refusal> {
@@ -114,7 +115,7 @@ pub(super) async fn approving_devices(
 pub(super) async fn approving_device(
     State(http): State<Http>,
     Bearer(live): Bearer,
-    Path(id): Path<String>,
+    PathText(id): PathText,
 ) -> Result<Response, Refusal> {
     let (id, state) = (parse_id(&id)?, http.auth.double_auth(&live).await?);
     if !state.approving.contains(&id) {
@@ -126,21 +127,22 @@ pub(super) async fn approving_device(
 pub(super) async fn approve_device(
     State(http): State<Http>,
     Bearer(live): Bearer,
-    Path(id): Path<String>,
+    PathText(id): PathText,
     client: Client,
     OptionalJson(fresh): OptionalJson<Fresh>,
 ) -> Result<Response, Refusal> {
     let id = parse_id(&id)?;
     // No place for backup codes in this answer, so none are made (CONTRACT.md section 1).
-    http.auth.bind_phone(&live, id, false, fresh.password().as_ref(), client.source).await?;
+    let bound = http.auth.bind_phone(&live, id, false, fresh.password().as_ref(), client.source).await?;
     http.broker.account_changed(live.account);
-    Ok(axum::Json(json!({"trusted_device": id.to_string()})).into_response())
+    let answer = json!({"trusted_device": id.to_string(), "token": bound.token.expose()});
+    Ok(axum::Json(answer).into_response())
 }
 
 pub(super) async fn stop_approving(
     State(http): State<Http>,
     Bearer(live): Bearer,
-    Path(id): Path<String>,
+    PathText(id): PathText,
     client: Client,
     OptionalJson(fresh): OptionalJson<Fresh>,
 ) -> Result<Response, Refusal> {
@@ -158,7 +160,7 @@ pub(super) async fn devices(State(http): State<Http>, Bearer(live): Bearer) -> R
 pub(super) async fn device(
     State(http): State<Http>,
     Bearer(live): Bearer,
-    Path(id): Path<String>,
+    PathText(id): PathText,
 ) -> Result<Response, Refusal> {
     let (id, devices) = (parse_id(&id)?, http.auth.devices(live.account).await?);
     let device = devices.iter().find(|device| device.id == id).ok_or(Refusal::NotFound)?;
@@ -168,10 +170,10 @@ pub(super) async fn device(
 pub(super) async fn revoke_device(
     State(http): State<Http>,
     Bearer(live): Bearer,
-    Path(id): Path<String>,
+    PathText(id): PathText,
     client: Client,
 ) -> Result<Response, Refusal> {
-    http.auth.revoke_device(live.account, parse_id(&id)?, &client.source.to_string()).await?;
+    http.auth.revoke_device(&live, parse_id(&id)?, client.source).await?;
     http.broker.account_changed(live.account);
     Ok(message("Device deleted successfully"))
 }
@@ -200,7 +202,8 @@ pub(super) async fn remove_account(
 }
 
 fn parse_id(text: &str) -> Result<DeviceId, Refusal> {
-    text.parse().map(DeviceId).map_err(|_| Refusal::NotFound)
+    let digits = text.bytes().all(|b| b.is_ascii_digit());
+    text.parse().ok().filter(|_| digits).map(DeviceId).ok_or(Refusal::NotFound)
 }
 
 fn message(text: &str) -> Response {

@@ -36,6 +36,9 @@ pub(super) struct Client {
     pub(super) agent: String,
 }
 
+/// The one variable part of a path; what can't be one is 404.
+pub(super) struct PathText(pub(super) String);
+
 /// The kind of account in the path; an unknown one is 404.
 pub(super) struct KindPath(pub(super) String);
 
@@ -83,12 +86,20 @@ impl FromRequestParts<Http> for Client {
     }
 }
 
+impl FromRequestParts<Http> for PathText {
+    type Rejection = Refusal;
+
+    async fn from_request_parts(parts: &mut Parts, http: &Http) -> Result<Self, Refusal> {
+        let part = Path::<String>::from_request_parts(parts, http).await;
+        part.map(|Path(text)| Self(text)).map_err(|_| Refusal::NotFound)
+    }
+}
+
 impl FromRequestParts<Http> for KindPath {
     type Rejection = Refusal;
 
     async fn from_request_parts(parts: &mut Parts, http: &Http) -> Result<Self, Refusal> {
-        let Path(kind) =
-            Path::<String>::from_request_parts(parts, http).await.map_err(|_| Refusal::NotFound)?;
+        let PathText(kind) = PathText::from_request_parts(parts, http).await?;
         if http.auth.config.kind(&kind).is_some() { Ok(Self(kind)) } else { Err(Refusal::NotFound) }
     }
 }

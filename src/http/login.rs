@@ -1,6 +1,6 @@
 //! The thin login (CONTRACT.md section 2.3): register, password, and the exchange of a code for a token.
 
-use axum::extract::State;
+use axum::extract::{Query, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Response};
 use serde::Deserialize;
@@ -40,8 +40,12 @@ pub(super) async fn register(
     State(http): State<Http>,
     KindPath(kind): KindPath,
     client: Client,
-    Json(body): Json<LoginBody>,
+    body: Result<Json<LoginBody>, Refusal>,
 ) -> Result<Response, Refusal> {
+    // One answer for every reason why an account can't be made (CONTRACT.md section 2.3).
+    let refused =
+        |bad| if matches!(bad, Refusal::BadField) { Error::RegistrationRefused.into() } else { bad };
+    let Json(body) = body.map_err(refused)?;
     let login = body.login(&client);
     let name = body.name.clone().unwrap_or_default();
     let minted = http.auth.register(&kind, &body.email, Password::new(body.password), &name, login).await?;
@@ -101,14 +105,21 @@ pub(super) async fn backup_code(
     Ok(token(&body.mint(&http, &kind, Credential::BackupCode(code), login).await?))
 }
 
+/// Which sessions a logout ends.
+#[derive(Deserialize)]
+pub(super) struct Which {
+    all: Option<String>,
+}
+
 /// Ends the session of the token (CONTRACT.md section 3).
 pub(super) async fn logout(
     State(http): State<Http>,
     Bearer(live): Bearer,
     client: Client,
+    Query(which): Query<Which>,
     OptionalJson(_): OptionalJson<serde_json::Map<String, Value>>,
 ) -> Result<StatusCode, Refusal> {
-    http.auth.log_out(&live, client.source).await?;
+    http.auth.log_out(&live, which.all.as_deref() == Some("true"), client.source).await?;
     http.broker.account_changed(live.account);
     Ok(StatusCode::NO_CONTENT)
 }

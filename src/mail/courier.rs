@@ -87,7 +87,9 @@ impl Courier {
         let name = format!("{}-{}.eml", mail.created_at.0, mail.id);
         let (draft, file) = (self.folder.join(format!(".{name}.draft")), self.folder.join(name));
         write_synced(&draft, &bytes).await?;
-        Ok(tokio::fs::rename(&draft, &file).await?)
+        tokio::fs::rename(&draft, &file).await?;
+        // The name, too, has to survive a power failure before the outbox forgets the mail.
+        Ok(tokio::fs::File::open(&self.folder).await?.sync_all().await?)
     }
 
     fn message(&self, mail: &Waiting) -> anyhow::Result<Vec<u8>> {

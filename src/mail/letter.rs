@@ -10,6 +10,10 @@ pub(crate) enum Letter<'a> {
     RegistrationTried { source: &'a str },
     /// A phone may approve logins from now on.
     PhoneAdded { device: &'a str, source: &'a str },
+    /// A phone may not approve logins any more.
+    PhoneRemoved { device: &'a str, source: &'a str },
+    /// There are ten new backup codes.
+    CodesReplaced { source: &'a str },
     /// A second factor was turned off.
     FactorRemoved { method: Method, source: &'a str },
     /// The password was changed.
@@ -37,9 +41,21 @@ impl Letter<'_> {
             ),
             Self::PhoneAdded { device, source } => (
                 "A phone may approve your logins",
-                format!("From now on the device \"{device}\" may approve logins to your account."),
+                format!("From now on the device \"{}\" may approve logins to your account.", quoted(device)),
                 source,
                 "If it was not you, log in, revoke that device and change your password.",
+            ),
+            Self::PhoneRemoved { device, source } => (
+                "A phone may not approve your logins any more",
+                format!("The device \"{}\" may not approve logins to your account any more.", quoted(device)),
+                source,
+                "If it was not you, log in, trust it again and change your password.",
+            ),
+            Self::CodesReplaced { source } => (
+                "You have new backup codes",
+                "Ten new backup codes were made for your account; the old ones are worth nothing.".to_owned(),
+                source,
+                "If it was not you, log in, make new ones and change your password.",
             ),
             Self::FactorRemoved { method, source } => (
                 "A second factor was turned off",
@@ -67,6 +83,20 @@ impl Letter<'_> {
     }
 }
 
+/// A name that a client chose, without quotation marks and without a run of digits that could be taken for a code.
+fn quoted(name: &str) -> String {
+    let (mut out, mut run) = (String::with_capacity(name.len()), 0);
+    for c in name.chars().filter(|c| *c != '"') {
+        run = if c.is_numeric() { run + 1 } else { 0 };
+        if run == 6 {
+            out.push('…');
+            run = 1;
+        }
+        out.push(c);
+    }
+    out
+}
+
 /// `2026-11-22 09:30 UTC`: no run of six digits, so that it can't be taken for a code.
 fn readable(now: Timestamp) -> String {
     let at = std::time::SystemTime::UNIX_EPOCH + now.since(Timestamp(0));
@@ -92,6 +122,9 @@ mod tests {
     fn no_letter_can_be_taken_for_one_with_a_code() {
         let letters = [
             Letter::RegistrationTried { source: "2001:db8::1" },
+            Letter::PhoneAdded { device: "Code 482913 or 00000000", source: "192.0.2.1" },
+            Letter::PhoneRemoved { device: "482913", source: "192.0.2.1" },
+            Letter::CodesReplaced { source: "192.0.2.1" },
             Letter::FactorRemoved { method: Method::Mobile, source: "192.0.2.1" },
             Letter::PasswordChanged { source: "192.0.2.1" },
             Letter::Locked { source: "192.0.2.1" },

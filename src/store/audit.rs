@@ -9,7 +9,7 @@ const INSERT: &str = "INSERT INTO audit (at, event, outcome, account_id, device_
 /// What happened. Words of this project only: no secret, and no text that a client chose.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Entry<'a> {
-    /// `login`, `ask`, `answer`, `factor.on`, …
+    /// `login`, `ask`, `approve`, `factor.on`, …
     pub(crate) event: &'static str,
     /// `ok`, or a stable code that says why not.
     pub(crate) outcome: &'static str,

@@ -20,13 +20,14 @@ const LIST: &str = concat!(
      AND EXISTS (SELECT 1 FROM sessions s WHERE s.device_id = d.id AND s.revoked_at IS NULL AND s.expires_at > $2) ORDER BY id"
 );
 const APPROVE: &str = "UPDATE devices SET approving_since = COALESCE(approving_since, $3) \
-     WHERE account_id = $1 AND id = $2 AND revoked_at IS NULL";
+     WHERE account_id = $1 AND id = $2 AND revoked_at IS NULL AND EXISTS \
+     (SELECT 1 FROM sessions s WHERE s.device_id = devices.id AND s.revoked_at IS NULL AND s.expires_at > $3)";
 const STOP: &str = "UPDATE devices SET approving_since = NULL WHERE account_id = $1 AND id = $2 AND approving_since IS NOT NULL";
 const STOP_ALL: &str = "UPDATE devices SET approving_since = NULL WHERE account_id = $1";
 const REVOKE: &str = "UPDATE devices SET revoked_at = $3, approving_since = NULL WHERE account_id = $1 AND id = $2 AND revoked_at IS NULL";
 const NAME: &str = "SELECT name FROM devices WHERE id = $1";
 const OWNER: &str = "SELECT account_id FROM devices WHERE id = $1 AND revoked_at IS NULL";
-const APPROVING_SINCE: &str = "SELECT approving_since FROM devices \
+const MAY_APPROVE: &str = "SELECT 1 FROM devices \
      WHERE account_id = $1 AND id = $2 AND revoked_at IS NULL AND approving_since IS NOT NULL";
 
 pub(crate) async fn insert(
@@ -92,14 +93,9 @@ pub(crate) async fn owner(tx: &mut Tx, id: DeviceId) -> Result<Option<AccountId>
     tx.optional(OWNER, [arg(id.0)]).await?.map(|row| row.get(0).map(AccountId)).transpose()
 }
 
-/// Since when a device of the account may approve, if it may.
-pub(crate) async fn approving_since(
-    tx: &mut Tx,
-    account: AccountId,
-    id: DeviceId,
-) -> Result<Option<Timestamp>, Error> {
-    let row = tx.optional(APPROVING_SINCE, [arg(account.0), arg(id.0)]).await?;
-    row.map(|row| row.get(0).map(Timestamp)).transpose()
+/// Whether a device of the account may approve.
+pub(crate) async fn may_approve(tx: &mut Tx, account: AccountId, id: DeviceId) -> Result<bool, Error> {
+    Ok(tx.optional(MAY_APPROVE, [arg(account.0), arg(id.0)]).await?.is_some())
 }
 
 fn read(row: &Row) -> Result<Device, Error> {

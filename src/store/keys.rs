@@ -48,8 +48,8 @@ pub(crate) async fn signing(tx: &mut Tx) -> Result<Vec<SigningKey>, Error> {
     rows.iter().map(read).collect()
 }
 
-/// Adds a signing key; with `only_first`, only when there is none yet.
-pub(crate) async fn add_signing(tx: &mut Tx, key: SigningKey, only_first: bool) -> Result<(), Error> {
+/// Adds a signing key, with `only_first` only when there is none yet; whether it was added.
+pub(crate) async fn add_signing(tx: &mut Tx, key: SigningKey, only_first: bool) -> Result<bool, Error> {
     let args = [
         arg(key.kid),
         arg(key.public.as_slice()),
@@ -57,7 +57,7 @@ pub(crate) async fn add_signing(tx: &mut Tx, key: SigningKey, only_first: bool) 
         arg(key.created_at),
         arg(key.signs_from),
     ];
-    tx.execute(if only_first { ADD_FIRST } else { ADD_SIGNING }, args).await.map(drop)
+    Ok(tx.execute(if only_first { ADD_FIRST } else { ADD_SIGNING }, args).await? == 1)
 }
 
 /// Destroys the private half of a key that signs no more.
@@ -65,9 +65,9 @@ pub(crate) async fn forget_private(tx: &mut Tx, kid: &str) -> Result<(), Error> 
     tx.execute(FORGET_PRIVATE, [arg(kid)]).await.map(drop)
 }
 
-/// Notes that tokens are signed under this issuer.
-pub(crate) async fn add_issuer(tx: &mut Tx, issuer: &str, now: Timestamp) -> Result<(), Error> {
-    tx.execute(ADD_ISSUER, [arg(issuer), arg(now)]).await.map(drop)
+/// Notes that a server signs under this issuer; whether that is new.
+pub(crate) async fn add_issuer(tx: &mut Tx, issuer: &str, now: Timestamp) -> Result<bool, Error> {
+    Ok(tx.execute(ADD_ISSUER, [arg(issuer), arg(now)]).await? == 1)
 }
 
 /// Every issuer under which tokens were signed.

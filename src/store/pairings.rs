@@ -22,7 +22,7 @@ const INSERT: &str = concat!(
 // Only from the state that was read: of two phones that answer at once, one changes the row.
 const SAVE: &str = "UPDATE pairings SET asks = $2, state = $3, account_id = $4, asked_by = $5, shown = $6, asked_at = $7, \
      ask_expires_at = $8, device_id = $9, answered_at = $10 WHERE uuid = $1 AND asks = $11 AND state = $12";
-const RESUME: &str = "UPDATE pairings SET resumes = $2 WHERE uuid = $1 AND resumes <= $2";
+const RESUME: &str = "UPDATE pairings SET resumes = $2, ip = $3 WHERE uuid = $1 AND resumes <= $2";
 const PENDING: &str = concat!(
     "SELECT ",
     columns!(),
@@ -93,9 +93,9 @@ pub(crate) async fn apply(
     Err(Error::Failed("pairings: one row is fought over".to_owned()))
 }
 
-/// Notes that resume secret number `number` was used; false when a later one was used already.
-pub(crate) async fn resumed(tx: &mut Tx, id: PairingId, number: u32) -> Result<bool, Error> {
-    Ok(tx.execute(RESUME, [arg(id.to_string()), arg(number)]).await? == 1)
+/// Notes that resume secret number `number` was used, from `ip`; false when a later one was used already.
+pub(crate) async fn resumed(tx: &mut Tx, id: PairingId, number: u32, ip: &str) -> Result<bool, Error> {
+    Ok(tx.execute(RESUME, [arg(id.to_string()), arg(number), arg(ip)]).await? == 1)
 }
 
 /// The asks that an account's phones should be showing.

@@ -11,8 +11,9 @@ const LIVE: &str = "SELECT s.account_id, s.device_id, s.client_id, s.amr, s.acr,
      JOIN accounts a ON a.id = s.account_id JOIN devices d ON d.id = s.device_id \
      WHERE s.uuid = $1 AND s.revoked_at IS NULL AND s.expires_at > $2 AND a.disabled_at IS NULL AND d.revoked_at IS NULL";
 const PROVE: &str = "UPDATE sessions SET proved_at = $2 WHERE uuid = $1";
-const SLIDE: &str =
-    "UPDATE sessions SET expires_at = $2 WHERE device_id = $1 AND revoked_at IS NULL AND expires_at < $2";
+const SLIDE: &str = "UPDATE sessions SET expires_at = $2 WHERE device_id = $1 AND revoked_at IS NULL AND expires_at < $2 \
+     AND EXISTS (SELECT 1 FROM devices d WHERE d.id = sessions.device_id AND d.approving_since IS NOT NULL)";
+const SET_END: &str = "UPDATE sessions SET expires_at = $2 WHERE device_id = $1 AND revoked_at IS NULL";
 const SHORTEN: &str = "UPDATE sessions SET expires_at = $2 WHERE device_id = $1 AND expires_at > $2";
 const REVOKE_DEVICE: &str = "UPDATE sessions SET revoked_at = $2 WHERE device_id = $1 AND revoked_at IS NULL";
 const REVOKE_OTHERS: &str = "UPDATE sessions SET revoked_at = $3 WHERE account_id = $1 AND uuid <> $2 AND revoked_at IS NULL \
@@ -78,7 +79,12 @@ pub(crate) async fn prove(tx: &mut Tx, id: SessionId, now: Timestamp) -> Result<
     tx.execute(PROVE, [arg(id.to_string()), arg(now)]).await.map(drop)
 }
 
-/// Lets a device's sessions live at least until `until`.
+/// Lets a device's sessions live until `until`.
+pub(crate) async fn set_end(tx: &mut Tx, device: DeviceId, until: Timestamp) -> Result<(), Error> {
+    tx.execute(SET_END, [arg(device.0), arg(until)]).await.map(drop)
+}
+
+/// Lets an approving device's sessions live at least until `until`.
 pub(crate) async fn extend(tx: &mut Tx, device: DeviceId, until: Timestamp) -> Result<(), Error> {
     tx.execute(SLIDE, [arg(device.0), arg(until)]).await.map(drop)
 }

@@ -7,20 +7,27 @@ use crate::domain::time::Timestamp;
 
 const DAY: Duration = Duration::from_secs(86_400);
 
-/// A pairing and its ticket are kept a day past their end, so that a late client hears "expired", not "unknown".
-const STATEMENTS: [&str; 5] = [
+/// Rows that one batch removes at most; as many mean that there may be more.
+pub(crate) const BATCH: u64 = 500;
+
+/// One statement for each table, in the order in which rows hang on each other. What is over is kept for a day.
+const STATEMENTS: [&str; TABLES] = [
     "DELETE FROM pairings WHERE uuid IN (SELECT uuid FROM pairings WHERE expires_at < $1 AND state <> 'asked' LIMIT 500)",
     "DELETE FROM tickets WHERE hash IN (SELECT hash FROM tickets WHERE expires_at < $1 LIMIT 500)",
     "DELETE FROM sessions WHERE uuid IN (SELECT uuid FROM sessions WHERE expires_at < $1 LIMIT 500)",
-    "DELETE FROM hits WHERE expires_at < $1",
-    "DELETE FROM signals WHERE at < $1",
+    "DELETE FROM devices WHERE id IN (SELECT id FROM devices d WHERE created_at < $1 \
+     AND NOT EXISTS (SELECT 1 FROM sessions s WHERE s.device_id = d.id) LIMIT 500)",
+    "DELETE FROM hits WHERE id IN (SELECT id FROM hits WHERE expires_at < $1 LIMIT 500)",
+    "DELETE FROM signals WHERE id IN (SELECT id FROM signals WHERE at < $1 LIMIT 500)",
 ];
 
-/// Removes one batch of each kind.
-pub(crate) async fn sweep(tx: &mut Tx, now: Timestamp) -> Result<u64, Error> {
-    let mut removed = 0;
-    for sql in STATEMENTS {
-        removed += tx.execute(sql, [arg(now.minus(DAY))]).await?;
+/// How many tables are swept.
+pub(crate) const TABLES: usize = 6;
+
+/// Removes one batch of a table and returns how many rows it was.
+pub(crate) async fn batch(tx: &mut Tx, table: usize, now: Timestamp) -> Result<u64, Error> {
+    match STATEMENTS.get(table) {
+        Some(sql) => tx.execute(sql, [arg(now.minus(DAY))]).await,
+        None => Ok(0),
     }
-    Ok(removed)
 }

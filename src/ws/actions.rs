@@ -1,8 +1,10 @@
 //! What a client's message does: parse, call the broker, reply in the wire's words.
 
+use std::time::Duration;
+
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use super::socket::{Flow, Hellos, Socket};
+use super::socket::{Flow, Socket};
 use super::wire::{self, Incoming};
 use crate::auth::Error;
 use crate::auth::limits::PAIRINGS_PER_SOURCE;
@@ -14,6 +16,8 @@ use crate::domain::text::shown;
 
 /// `readyLogin` and `resumeLogin` on one socket in a minute.
 const HELLOS_A_MINUTE: u32 = 20;
+/// Seconds.
+const MINUTE: u32 = 60;
 
 /// An ask as it came in.
 struct Asking {
@@ -127,16 +131,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Socket<S> {
     }
 
     fn count_hello(&mut self) -> Result<(), Error> {
-        let uptime = self.broker.auth.clock.uptime();
-        let minute = u32::try_from(uptime.as_secs() / 60).unwrap_or(u32::MAX);
-        if self.hellos.minute != minute {
-            self.hellos = Hellos { minute, count: 0 };
+        let auth = &self.broker.auth;
+        let now = u32::try_from(auth.clock.uptime().as_secs()).unwrap_or(u32::MAX);
+        self.hellos.retain(|said| said + MINUTE > now);
+        if let Some(limit) = auth.limits.scaled(HELLOS_A_MINUTE) {
+            if self.hellos.len() as u64 >= limit {
+                let wait = self.hellos.first().map_or(MINUTE, |oldest| oldest + MINUTE - now);
+                return Err(Error::TooManyRequests(Duration::from_secs(wait.into())));
+            }
+            self.hellos.push(now);
         }
-        let limit = self.broker.auth.limits.scaled(HELLOS_A_MINUTE);
-        if limit.is_some_and(|limit| u64::from(self.hellos.count) >= limit) {
-            return Err(Error::TooManyRequests(std::time::Duration::from_secs(60 - uptime.as_secs() % 60)));
-        }
-        self.hellos.count += 1;
-        self.broker.auth.limits.count(PAIRINGS_PER_SOURCE, self.source)
+        auth.limits.count(PAIRINGS_PER_SOURCE, self.source)
     }
 }

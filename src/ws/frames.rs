@@ -66,6 +66,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Frames<S> {
         self.phase != Phase::Open
     }
 
+    /// Whether output waits for the peer to read.
+    pub(super) fn is_blocked(&self) -> bool {
+        self.is_blocked
+    }
+
     /// Sends a text frame, as far as the peer reads it; nothing once the socket is closing.
     pub(super) fn send(&mut self, text: String) -> Result<(), Gone> {
         if self.is_closing() {
@@ -91,6 +96,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Frames<S> {
     pub(super) fn feed(&mut self, bytes: &[u8], inbox: &mut Vec<String>) -> Result<(), Gone> {
         let mut cx = Context::from_waker(Waker::noop());
         if bytes.is_empty() { Ok(()) } else { self.step(&mut cx, bytes, None, inbox) }
+    }
+
+    /// Sends what is blocked. Ready when all of it is sent, or the connection is gone.
+    pub(super) fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Gone>> {
+        self.step(cx, &[], None, &mut Vec::new())?;
+        if self.is_blocked { Poll::Pending } else { Poll::Ready(Ok(())) }
     }
 
     /// Sends what is blocked; reads when nothing is. Ready when text came in, or the connection is gone.

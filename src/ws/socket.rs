@@ -31,7 +31,8 @@ pub(super) struct Socket<S> {
     pub(super) source: Source,
     pub(super) browser: Option<Box<BrowserSession>>,
     pub(super) phone: Option<Box<PhoneSession>>,
-    pub(super) hellos: Hellos,
+    /// When `readyLogin` and `resumeLogin` were said within the last minute, in seconds of uptime.
+    pub(super) hellos: Vec<u32>,
     frames: Frames<S>,
     waiting: Option<Box<Waiting>>,
     unanswered: u8,
@@ -46,14 +47,6 @@ pub(super) struct Socket<S> {
 struct Waiting {
     notices: VecDeque<Notice>,
     texts: VecDeque<String>,
-}
-
-/// How often `readyLogin` was said on this socket within the running minute.
-#[derive(Clone, Copy, Default)]
-pub(super) struct Hellos {
-    /// Minutes of uptime.
-    pub(super) minute: u32,
-    pub(super) count: u32,
 }
 
 enum Event {
@@ -79,7 +72,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Socket<S> {
             source,
             browser: None,
             phone: None,
-            hellos: Hellos::default(),
+            hellos: Vec::new(),
             frames,
             waiting: None,
             unanswered: 0,
@@ -134,6 +127,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Socket<S> {
             if let Some(event) = self.next_waiting() {
                 return Poll::Ready(Ok(event));
             }
+            if self.waiting.is_some() {
+                // Texts wait until the replies to those before them are read: a peer that does not read is not heard.
+                std::task::ready!(self.frames.poll_flush(cx))?;
+                continue;
+            }
             let mut texts = Vec::new();
             let polled = self.frames.poll(cx, &mut texts);
             if !texts.is_empty() {
@@ -156,6 +154,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Socket<S> {
         let waiting = self.waiting.as_mut()?;
         let event = match waiting.notices.pop_front() {
             Some(notice) => Some(Event::Notice(notice)),
+            None if self.frames.is_blocked() && !waiting.texts.is_empty() => return None,
             None => waiting.texts.pop_front().map(Event::Text),
         };
         if event.is_none() {
@@ -207,6 +206,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Socket<S> {
                 // A phone that hung up meanwhile has asked all the same.
                 let _ = reply.send(outcome);
                 told.map_or(Flow::Continue(()), |frame| self.send(frame))
+            }
+            Notice::Ask(_)
+                if self.phone.as_ref().is_some_and(|phone| phone.is_stale(self.broker.auth.clock.now())) =>
+            {
+                self.recheck().await
             }
             Notice::Ask(view) => {
                 let is_new = self.phone.as_mut().is_some_and(|phone| phone.shows(&view));

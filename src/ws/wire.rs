@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use crate::auth::{AskView, Error};
 use crate::bus::{Reason, Resolved};
@@ -29,54 +30,69 @@ pub(super) enum Malformed {
     Action,
 }
 
-/// Every field that some action knows. Unknown ones are ignored, known ones that stand twice are refused.
-#[derive(Deserialize)]
+/// Every field that some action knows. Unknown ones are ignored, known ones that stand twice are refused; what a field
+/// holds is judged by the action that reads it.
+#[derive(Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
 struct Fields {
-    action: String,
-    os: Option<String>,
-    browser: Option<String>,
-    location: Option<String>,
-    uuid: Option<String>,
-    resume: Option<String>,
-    #[serde(rename = "authToken")]
-    auth_token: Option<String>,
+    action: Value,
+    os: Value,
+    browser: Value,
+    location: Value,
+    uuid: Value,
+    resume: Value,
+    auth_token: Value,
     #[serde(rename = "type")]
-    kind: Option<String>,
-    email: Option<String>,
-    password: Option<String>,
-    response: Option<bool>,
+    kind: Value,
+    email: Value,
+    password: Value,
+    response: Value,
 }
 
 /// Reads a text frame.
 pub(super) fn parse(text: &str) -> Result<Incoming, Malformed> {
     let fields: Fields = crate::net::json::parse(text.as_bytes()).map_err(|_| Malformed::Message)?;
-    let token = |text: Option<String>| text.map(AccessToken::new).ok_or(Malformed::Message);
-    let pairing = |text: Option<String>| text.and_then(|t| t.trim().parse().ok()).ok_or(Malformed::Message);
     // A shipped phone client sends a trailing space.
-    Ok(match fields.action.trim() {
+    Ok(match required(fields.action)?.trim() {
         "readyLogin" => Incoming::ReadyLogin {
-            os: fields.os.unwrap_or_default(),
-            browser: fields.browser.unwrap_or_default(),
-            location: fields.location.unwrap_or_default(),
+            os: optional(fields.os)?.unwrap_or_default(),
+            browser: optional(fields.browser)?.unwrap_or_default(),
+            location: optional(fields.location)?.unwrap_or_default(),
         },
         "resumeLogin" => Incoming::Resume {
             pairing: pairing(fields.uuid)?,
-            secret: fields.resume.map(ResumeSecret::new).ok_or(Malformed::Message)?,
+            secret: ResumeSecret::new(required(fields.resume)?),
         },
-        "ready" => Incoming::Ready { token: token(fields.auth_token)? },
+        "ready" => Incoming::Ready { token: AccessToken::new(required(fields.auth_token)?) },
         "askMobileConnection" => Incoming::Ask {
             pairing: pairing(fields.uuid)?,
-            kind: fields.kind.ok_or(Malformed::Message)?,
-            email: fields.email.ok_or(Malformed::Message)?,
-            password: fields.password.map(Password::new),
+            kind: required(fields.kind)?,
+            email: required(fields.email)?,
+            password: optional(fields.password)?.map(Password::new),
         },
         "responseMobileConnection" => Incoming::Answer {
-            token: token(fields.auth_token)?,
+            token: AccessToken::new(required(fields.auth_token)?),
             pairing: pairing(fields.uuid)?,
-            approved: fields.response.ok_or(Malformed::Message)?,
+            approved: fields.response.as_bool().ok_or(Malformed::Message)?,
         },
         _ => return Err(Malformed::Action),
     })
+}
+
+fn required(value: Value) -> Result<String, Malformed> {
+    optional(value)?.ok_or(Malformed::Message)
+}
+
+fn optional(value: Value) -> Result<Option<String>, Malformed> {
+    match value {
+        Value::String(text) => Ok(Some(text)),
+        Value::Null => Ok(None),
+        Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => Err(Malformed::Message),
+    }
+}
+
+fn pairing(value: Value) -> Result<PairingId, Malformed> {
+    required(value)?.trim().parse().map_err(|_| Malformed::Message)
 }
 
 /// To a browser: it waits under this uuid, and this lets it come back.
@@ -217,6 +233,7 @@ pub(super) fn error(error: &Error) -> String {
         Error::Locked(_) => "Too many wrong codes",
         Error::TooManyRequests(_) => "Too many requests",
         Error::Busy(_) => "Busy, try again",
+        // What no action of the socket leads to is nobody's business out there.
         Error::SecondFactorNeeded(_)
         | Error::InvalidTicket
         | Error::InvalidBackupCode
@@ -226,10 +243,9 @@ pub(super) fn error(error: &Error) -> String {
         | Error::RegistrationRefused
         | Error::Weak(_)
         | Error::NotFound
-        | Error::Internal(_) => "Internal error",
+        | Error::Internal(_) => return refusal("Internal error", "internal", None),
     };
-    let code = if message == "Internal error" { "internal" } else { error.code() };
-    refusal(message, code, error.retry_after())
+    refusal(message, error.code(), error.retry_after())
 }
 
 /// A message that can't be understood.

@@ -24,6 +24,7 @@ mod forged;
 mod harness;
 mod letters;
 mod login;
+mod meanwhile;
 mod once;
 mod races;
 mod resolved;

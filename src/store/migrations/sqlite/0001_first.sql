@@ -56,6 +56,7 @@ CREATE TABLE devices (
     revoked_at BIGINT
 );
 CREATE INDEX devices_of_account ON devices (account_id);
+CREATE INDEX devices_by_time ON devices (created_at);
 
 CREATE TABLE sessions (
     uuid TEXT PRIMARY KEY,
@@ -72,6 +73,7 @@ CREATE TABLE sessions (
 );
 CREATE INDEX sessions_of_account ON sessions (account_id);
 CREATE INDEX sessions_of_device ON sessions (device_id);
+CREATE INDEX sessions_over ON sessions (expires_at);
 
 CREATE TABLE pairings (
     uuid TEXT PRIMARY KEY,
@@ -91,6 +93,7 @@ CREATE TABLE pairings (
     device_id BIGINT,
     answered_at BIGINT
 );
+CREATE INDEX pairings_over ON pairings (expires_at);
 CREATE INDEX pairings_pending ON pairings (state, ask_expires_at);
 CREATE INDEX pairings_of_account ON pairings (account_id, state);
 
@@ -104,14 +107,18 @@ CREATE TABLE tickets (
     used_at BIGINT
 );
 CREATE INDEX tickets_of_account ON tickets (account_id);
+CREATE INDEX tickets_over ON tickets (expires_at);
+CREATE INDEX tickets_of_device ON tickets (device_id);
 
 -- What was done within a time: asks of an account, refusals of a source.
 CREATE TABLE hits (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
     bucket TEXT NOT NULL,
     at BIGINT NOT NULL,
     expires_at BIGINT NOT NULL
 );
 CREATE INDEX hits_of_bucket ON hits (bucket, at);
+CREATE INDEX hits_over ON hits (expires_at);
 
 CREATE TABLE audit (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
