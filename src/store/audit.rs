@@ -20,17 +20,20 @@ pub(crate) struct Entry<'a> {
     pub(crate) source: &'a str,
 }
 
+/// An entry on its way to the log.
+#[derive(Clone, Debug)]
+pub(super) struct Line {
+    event: &'static str,
+    outcome: &'static str,
+    account: Option<AccountId>,
+    device: Option<DeviceId>,
+    pairing: Option<PairingId>,
+    source: String,
+}
+
+/// Writes the row with the unit of work, and the log line once that is committed.
 pub(crate) async fn record(tx: &mut Tx, entry: Entry<'_>, now: Timestamp) -> Result<(), Error> {
     let Entry { event, outcome, account, device, pairing, source } = entry;
-    tracing::info!(
-        target: "audit",
-        event,
-        outcome,
-        account = account.map(|id| id.0),
-        device = device.map(|id| id.0),
-        pairing = pairing.map(tracing::field::display),
-        source,
-    );
     let args = [
         arg(now),
         arg(event),
@@ -40,5 +43,21 @@ pub(crate) async fn record(tx: &mut Tx, entry: Entry<'_>, now: Timestamp) -> Res
         arg(pairing.map(|id| id.to_string())),
         arg(source),
     ];
-    tx.execute(INSERT, args).await.map(drop)
+    tx.execute(INSERT, args).await?;
+    tx.trail.push(Line { event, outcome, account, device, pairing, source: source.to_owned() });
+    Ok(())
+}
+
+impl Line {
+    pub(super) fn log(&self) {
+        tracing::info!(
+            target: "audit",
+            event = self.event,
+            outcome = self.outcome,
+            account = self.account.map(|id| id.0),
+            device = self.device.map(|id| id.0),
+            pairing = self.pairing.map(tracing::field::display),
+            source = self.source,
+        );
+    }
 }

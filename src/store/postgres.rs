@@ -5,9 +5,11 @@ use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
+use sqlx::PgPool;
 use sqlx::postgres::PgPoolOptions;
-use sqlx::{PgPool, Postgres as Db};
 
+use super::audit::Line;
+use super::tx::Connection;
 use super::{Error, Tx};
 
 /// How long a unit waits for a connection before it is told to come back.
@@ -39,7 +41,7 @@ impl Postgres {
         // A task of its own: a client that goes away in the middle must not undo what was begun.
         let pool = self.pool.clone();
         let work = tokio::spawn(async move {
-            let mut tx = Tx::Postgres(pool.begin().await?);
+            let mut tx = Tx::new(Connection::Postgres(pool.begin().await?));
             let outcome = AssertUnwindSafe(async { unit(&mut tx).await }).catch_unwind().await;
             finish(tx, outcome.unwrap_or_else(|_| Err(Error::Failed("a unit of work panicked".to_owned()))))
                 .await
@@ -53,15 +55,15 @@ impl Postgres {
 }
 
 async fn finish<T>(tx: Tx, outcome: Result<T, Error>) -> Result<T, Error> {
-    let Tx::Postgres(tx): Tx = tx else { return outcome };
-    let tx: sqlx::Transaction<'static, Db> = tx;
+    let Connection::Postgres(transaction) = tx.connection else { return outcome };
     match outcome {
         Ok(value) => {
-            tx.commit().await?;
+            transaction.commit().await?;
+            tx.trail.iter().for_each(Line::log);
             Ok(value)
         }
         Err(e) => {
-            tx.rollback().await?;
+            transaction.rollback().await?;
             Err(e)
         }
     }

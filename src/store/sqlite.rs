@@ -10,6 +10,8 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, S
 use sqlx::{ConnectOptions as _, Connection as _, Sqlite as Db, SqliteConnection};
 use tokio::sync::{mpsc, oneshot};
 
+use super::audit::Line;
+use super::tx::Connection;
 use super::{Error, Tx};
 
 /// Units that may wait for the writer; one more is told to come back.
@@ -89,7 +91,7 @@ impl Sqlite {
     where
         F: for<'t> FnOnce(&'t mut Tx) -> BoxFuture<'t, Result<T, Error>>,
     {
-        let mut tx = Tx::SqliteReader(self.readers.acquire().await?);
+        let mut tx = Tx::new(Connection::SqliteReader(self.readers.acquire().await?));
         unit(&mut tx).await
     }
 
@@ -119,8 +121,11 @@ where
 {
     let outcome = AssertUnwindSafe(async { unit(tx).await }).catch_unwind().await;
     let outcome = outcome.unwrap_or_else(|_| Err(Error::Failed("a unit of work panicked".to_owned())));
-    let keep = outcome.is_ok();
+    let (keep, trail) = (outcome.is_ok(), std::mem::take(&mut tx.trail));
     let tell = Box::new(move |committed: Result<(), Error>| {
+        if keep && committed.is_ok() {
+            trail.iter().for_each(Line::log);
+        }
         // Nobody listens any more when the client went away; the work stands all the same.
         let _ = reply.send(committed.and(outcome));
     });
@@ -128,7 +133,7 @@ where
 }
 
 async fn writer_task(writer: SqliteConnection, mut queue: mpsc::Receiver<Order>) {
-    let mut tx = Tx::SqliteWriter(writer);
+    let mut tx = Tx::new(Connection::SqliteWriter(writer));
     let (mut orders, mut closing) = (Vec::with_capacity(BATCH), None);
     while closing.is_none() && queue.recv_many(&mut orders, BATCH).await > 0 {
         let mut batch = Vec::with_capacity(orders.len());
@@ -145,7 +150,7 @@ async fn writer_task(writer: SqliteConnection, mut queue: mpsc::Receiver<Order>)
             (unit.tell)(failure.clone().map_or(Ok(()), |text| Err(Error::Failed(text))));
         }
     }
-    if let Tx::SqliteWriter(writer) = tx {
+    if let Connection::SqliteWriter(writer) = tx.connection {
         let _ = writer.close().await;
     }
     if let Some(reply) = closing {

@@ -6,9 +6,17 @@ use sqlx::sqlite::SqliteRow;
 use sqlx::{ColumnIndex, Decode, Postgres, Row as _, Sqlite, SqliteConnection, Type};
 
 use super::Error;
+use super::audit::Line;
 
 /// A transaction that somebody else begins and ends. The SQL is one text for both databases.
-pub(crate) enum Tx {
+pub(crate) struct Tx {
+    pub(super) connection: Connection,
+    /// What is written to the log once this is committed.
+    pub(super) trail: Vec<Line>,
+}
+
+/// Where a transaction runs.
+pub(super) enum Connection {
     /// The one connection that writes.
     SqliteWriter(SqliteConnection),
     /// One of those that only read.
@@ -48,16 +56,16 @@ macro_rules! bound {
 
 macro_rules! run {
     ($tx:expr, $sql:expr, $args:expr, |$query:ident, $conn:ident, $row:ident| $body:expr) => {
-        match $tx {
-            Tx::SqliteWriter(conn) => {
+        match &mut $tx.connection {
+            Connection::SqliteWriter(conn) => {
                 let ($query, $conn, $row) = (bound!($sql, $args), conn, Row::Sqlite);
                 $body
             }
-            Tx::SqliteReader(conn) => {
+            Connection::SqliteReader(conn) => {
                 let ($query, $conn, $row) = (bound!($sql, $args), &mut **conn, Row::Sqlite);
                 $body
             }
-            Tx::Postgres(conn) => {
+            Connection::Postgres(conn) => {
                 let ($query, $conn, $row) = (bound!($sql, $args), &mut **conn, Row::Postgres);
                 $body
             }
@@ -66,6 +74,10 @@ macro_rules! run {
 }
 
 impl Tx {
+    pub(super) fn new(connection: Connection) -> Self {
+        Self { connection, trail: Vec::new() }
+    }
+
     /// Runs a statement and returns how many rows it changed.
     pub(crate) async fn execute(
         &mut self,
