@@ -4,6 +4,7 @@ use std::future::Future;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 
 use anyhow::Context as _;
 use lettre::Address;
@@ -66,6 +67,7 @@ impl Server {
         let config = Arc::new(config);
         let auth = Arc::new(open(config.clone(), clock, &url).await?);
         auth.begin_to_serve().await?;
+        tracing::info!(version = env!("CARGO_PKG_VERSION"), store = ?config.store.url, public_url = url, "serving");
         let broker = Broker::new(auth.clone(), &Bus::local());
         let (tracker, stop, ended) = (TaskTracker::new(), CancellationToken::new(), CancellationToken::new());
         let router = router(&config, &auth, &broker, &url, origins, &tracker);
@@ -178,6 +180,15 @@ pub fn init_log(log: &Log) -> anyhow::Result<()> {
     use tracing_subscriber::filter::filter_fn;
     use tracing_subscriber::layer::SubscriberExt as _;
     use tracing_subscriber::util::SubscriberInitExt as _;
+    // A lone word that is no level would be read as the name of a part, and silence all others.
+    let is_word = log.level.bytes().all(|b| b.is_ascii_alphanumeric());
+    let is_level =
+        ["error", "warn", "info", "debug", "trace", "off"].iter().any(|l| log.level.eq_ignore_ascii_case(l));
+    anyhow::ensure!(
+        !is_word || is_level,
+        "log.level: {:?} is none of error, warn, info, debug, trace",
+        log.level
+    );
     let filter =
         EnvFilter::try_new(&log.level).with_context(|| format!("log.level: {:?} is no level", log.level))?;
     // Whatever the filter says: below this level tungstenite writes down whole frames, passwords and tokens in them.
@@ -194,13 +205,13 @@ pub fn init_log(log: &Log) -> anyhow::Result<()> {
 }
 
 async fn open(config: Arc<Config>, clock: Clock, url: &str) -> anyhow::Result<Auth> {
-    let seal = match &config.keys.seal {
-        Some(seal) => seal.clone(),
-        None => seal_from_file(&config)?,
-    };
     let store = Store::open(&config.store.url, config.store.connections)
         .await
         .with_context(|| format!("store.url: {:?} can't be opened", config.store.url))?;
+    let seal = match &config.keys.seal {
+        Some(seal) => seal.clone(),
+        None => seal_from_file(&config, &store).await?,
+    };
     let issuer = config.jwt.issuer.clone().unwrap_or_else(|| url.to_owned());
     let courier = Courier::new(config.mail.folder.clone(), sender(&config, url)?);
     Ok(Auth::open(config, clock, store, seal, issuer, courier).await?)
@@ -216,12 +227,18 @@ fn sender(config: &Config, url: &str) -> anyhow::Result<Mailbox> {
     Ok(Mailbox::new(Some("ReadyLogin".to_owned()), address))
 }
 
-fn seal_from_file(config: &Config) -> anyhow::Result<SealKey> {
+/// Reads the seal key's file, or makes it for a store in which nothing is sealed yet.
+async fn seal_from_file(config: &Config, store: &Store) -> anyhow::Result<SealKey> {
     let default = default_seal_file(&config.store.url);
     let file: &Path = config.keys.seal_file.as_ref().unwrap_or(&default);
-    SealKey::from_file(file).map_err(|e| {
-        config::Error::unusable("keys.seal_file", format_args!("{}: {e}", file.display())).into()
-    })
+    let unusable = |why: &dyn std::fmt::Display| {
+        config::Error::unusable("keys.seal_file", format_args!("{}: {why}", file.display()))
+    };
+    let is_sealed = store.read(|tx| Box::pin(async move { crate::store::keys::is_sealed(tx).await })).await?;
+    if is_sealed && !file.exists() {
+        return Err(unusable(&"missing, and the store is sealed with it: put it back from its backup").into());
+    }
+    SealKey::from_file(file).map_err(|e| unusable(&e).into())
 }
 
 fn origins(config: &Config, url: &str, address: SocketAddr) -> Origins {
@@ -248,6 +265,7 @@ fn router(
         tracker: tracker.clone(),
         // Those who wait must still be able to exchange their code, so sockets may not take the last handle.
         total: (config.socket.total > 0).then_some(config.socket.total).or_else(net::free_files),
+        origin_logged: Arc::new(AtomicU64::new(u64::MAX)),
     };
     let http = Http { auth: auth.clone(), broker: broker.clone(), public_url: url.into(), trusted_proxies };
     let routes = http::routes(http).merge(ws::routes(front));

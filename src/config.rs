@@ -61,6 +61,7 @@ macro_rules! sections {
 
 sections! {
     Server {
+        #[serde(deserialize_with = "read::address")]
         listen: SocketAddr,
         #[serde(deserialize_with = "read::origin")]
         public_url: Option<String>,
@@ -233,9 +234,10 @@ impl Config {
             }
             figment = figment.merge(Toml::file_exact(file));
         }
-        let (figment, without_effect) = read::later(read::environment(figment, &defaults, environment)?)?;
+        let (figment, unread) = read::environment(figment, &defaults, environment)?;
+        let (figment, later) = read::later(figment)?;
         let mut config: Self = figment.extract().map_err(|e| Error(read::explain(e)))?;
-        config.without_effect = without_effect;
+        config.without_effect = [later, unread].concat();
         config.validate()?;
         Ok(config)
     }

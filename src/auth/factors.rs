@@ -200,7 +200,7 @@ impl Auth {
 }
 
 fn fresh_codes() -> Vec<BackupCode> {
-    (0..CODES).map(|_| BackupCode::new(random::alphanumeric(CODE_CHARS))).collect()
+    (0..CODES).map(|_| BackupCode::new(random::readable(CODE_CHARS))).collect()
 }
 
 /// Takes the right to approve from every phone, with all that hangs on it.

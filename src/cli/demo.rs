@@ -109,7 +109,7 @@ fn invite(url: &str, owners: &[Owner; 2]) -> anyhow::Result<()> {
     output::line(&format!(
         "\nYour turn: the server stays up until Ctrl-C.\n\n  \
          log in   {url}/\n  approve  {url}/phone\n\n{accounts}\n\n\
-         Open /phone in one window, log in there and turn approval on; then log in at / in a second window and approve."
+         Open /phone in one window and set it up as one of them; then log in at / in a second window as the same one, and approve."
     ))
 }
 

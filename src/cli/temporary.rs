@@ -44,6 +44,8 @@ impl Temporary {
         temporary.set("mail.folder", &format!("{folder}/mail"));
         temporary.set("server.listen", "127.0.0.1:0");
         temporary.set("server.drain", "1s");
+        // Whoever tries Refuse wants to try again at once.
+        temporary.set("pairing.refusal_wait", "1s");
         temporary.set("log.level", "warn");
         for name in HEEDED {
             if let Ok(value) = std::env::var(name) {

@@ -55,14 +55,23 @@ impl Provider for Variable {
 }
 
 /// Lays the variables over `figment`. A value is read as what its default is (a number, a list, a text), so
-/// that a key made of digits stays text.
+/// that a key made of digits stays text. Also returns the variables that look like settings and are none.
 pub(super) fn environment(
     mut figment: Figment,
     defaults: &Figment,
     variables: impl IntoIterator<Item = (String, String)>,
-) -> Result<Figment, Error> {
+) -> Result<(Figment, Vec<String>), Error> {
+    let mut unread = Vec::new();
     for (name, text) in variables {
-        let Some(path) = name.strip_prefix(PREFIX).filter(|path| path.contains("__")) else { continue };
+        let Some(path) = name.strip_prefix(PREFIX) else { continue };
+        if !path.contains("__") {
+            // Not ours; but one that begins like a section may have an underscore too few.
+            let section = path.split('_').next().unwrap_or_default().to_ascii_lowercase();
+            if path.contains('_') && defaults.find_value(&section).is_ok() {
+                unread.push(format!("{name} (a setting has two underscores between section and key)"));
+            }
+            continue;
+        }
         let key = path.to_ascii_lowercase().replace("__", ".");
         let default = match defaults.find_value(&key) {
             Ok(default) => default,
@@ -74,7 +83,7 @@ pub(super) fn environment(
         };
         figment = figment.merge(Variable { name, key, value });
     }
-    Ok(figment)
+    Ok((figment, unread))
 }
 
 fn like(default: &Value, text: &str) -> Option<Value> {
@@ -143,6 +152,12 @@ pub(super) fn span<'de, D: Deserializer<'de>>(d: D) -> Result<Duration, D::Error
         return Err(D::Error::custom("must be longer than nothing and at most 100 years"));
     }
     Ok(span)
+}
+
+pub(super) fn address<'de, D: Deserializer<'de>>(d: D) -> Result<std::net::SocketAddr, D::Error> {
+    let wrong = "must be an IP address and a port, such as \"127.0.0.1:8080\"; names are not taken";
+    let text = String::deserialize(d).map_err(|_| D::Error::custom(wrong))?;
+    text.trim().parse().map_err(|_| D::Error::custom(wrong))
 }
 
 pub(super) fn size<'de, D: Deserializer<'de>>(d: D) -> Result<usize, D::Error> {

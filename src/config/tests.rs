@@ -74,3 +74,11 @@ fn settings_of_later_releases_are_accepted_and_reported() {
     let config = load("[two_factor]\ncookie_ttl = \"1m\"\n", &[("READYLOGIN_OTP__TTL", "1s")]).unwrap();
     assert_eq!(config.without_effect, ["otp.ttl", "two_factor.cookie_ttl"]);
 }
+
+#[test]
+fn a_variable_with_an_underscore_too_few_is_reported() {
+    let config =
+        load("", &[("READYLOGIN_SERVER_LISTEN", "127.0.0.1:9000"), ("READYLOGIN_ELSEWHERE", "x")]).unwrap();
+    assert_eq!(config.without_effect.len(), 1);
+    assert!(config.without_effect[0].starts_with("READYLOGIN_SERVER_LISTEN"));
+}

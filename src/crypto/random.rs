@@ -18,12 +18,21 @@ pub(crate) fn uuid() -> Uuid {
 
 /// `len` characters drawn evenly from `[a-zA-Z0-9]`.
 pub(crate) fn alphanumeric(len: usize) -> String {
-    const SET: &[u8; 62] = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789";
+    drawn(len, b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789")
+}
+
+/// `len` characters drawn evenly from `[a-zA-Z0-9]` without those that people take for each other: 5.8 bits each.
+pub(crate) fn readable(len: usize) -> String {
+    drawn(len, b"abcdefghijkmnpqrstuvwxyzABCDEFGHJKLMNPQRSTUVWXYZ23456789")
+}
+
+fn drawn(len: usize, set: &[u8]) -> String {
+    // Rejecting what is beyond the largest multiple keeps the draw even.
+    let limit = 256 - 256 % set.len();
     let mut text = String::with_capacity(len);
     while text.len() < len {
-        // 248 is the largest multiple of 62 in a byte: rejecting the rest keeps the draw even.
-        let fresh =
-            bytes::<16>().into_iter().filter(|b| *b < 248).map(|b| char::from(SET[usize::from(b % 62)]));
+        let fresh = bytes::<16>().into_iter().map(usize::from).filter(|byte| *byte < limit);
+        let fresh = fresh.map(|byte| char::from(set[byte % set.len()]));
         text.extend(fresh.take(len - text.len()));
     }
     text

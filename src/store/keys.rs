@@ -4,6 +4,7 @@ use super::{Error, Tx, arg};
 use crate::domain::time::Timestamp;
 
 const SECRET: &str = "SELECT sealed FROM server_secrets WHERE name = $1";
+const ANY_SECRET: &str = "SELECT 1 FROM server_secrets";
 const ADD_SECRET: &str = "INSERT INTO server_secrets (name, sealed) VALUES ($1, $2) ON CONFLICT DO NOTHING";
 const SIGNING: &str = "SELECT kid, public, sealed, created_at, signs_from FROM signing_keys ORDER BY signs_from, created_at, kid";
 const ADD_SIGNING: &str =
@@ -31,6 +32,11 @@ pub(crate) struct SigningKey {
 pub(crate) async fn secret(tx: &mut Tx, name: &'static str, fresh: &[u8]) -> Result<Vec<u8>, Error> {
     tx.execute(ADD_SECRET, [arg(name), arg(fresh)]).await?;
     tx.one(SECRET, [arg(name)]).await?.get(0)
+}
+
+/// Whether anything was ever sealed in this store.
+pub(crate) async fn is_sealed(tx: &mut Tx) -> Result<bool, Error> {
+    Ok(tx.optional(ANY_SECRET, []).await?.is_some())
 }
 
 /// All signing keys, in the order in which they sign.

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
-use sqlx::PgPool;
 use sqlx::postgres::PgPoolOptions;
+use sqlx::{Connection as _, PgPool};
 
 use super::audit::Line;
 use super::tx::Connection;
@@ -23,6 +23,9 @@ pub(crate) struct Postgres {
 
 impl Postgres {
     pub(super) async fn open(url: &str, connections: u32) -> Result<Self, Error> {
+        // One connection by itself first: a pool that can't connect says only that it waited.
+        let alone = tokio::time::timeout(PATIENCE, sqlx::PgConnection::connect(url)).await;
+        alone.map_err(|_| Error::Failed("no answer".to_owned()))??.close().await?;
         let pool =
             PgPoolOptions::new().max_connections(connections).acquire_timeout(PATIENCE).connect(url).await?;
         // Takes an advisory lock: of many nodes that start at once one migrates, the others wait.

@@ -1,6 +1,7 @@
 //! The handshake (RFC 6455 §4.2): who may open a socket, and handing the raw stream to its own task.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use axum::Extension;
 use axum::extract::{Request, State};
@@ -31,6 +32,7 @@ pub(super) async fn upgrade(
         return refuse(StatusCode::UPGRADE_REQUIRED, wanted, "this address speaks WebSocket");
     };
     if !front.origins.allow(headers) {
+        log_refused_origin(&front);
         return refuse(StatusCode::FORBIDDEN, [], "this origin may not open sockets");
     }
     if front.broker.is_draining() {
@@ -57,6 +59,17 @@ pub(super) async fn upgrade(
     });
     let head = [(CONNECTION, "Upgrade"), (UPGRADE, "websocket"), (SEC_WEBSOCKET_ACCEPT, accept.as_str())];
     (StatusCode::SWITCHING_PROTOCOLS, head).into_response()
+}
+
+/// Once a minute at most, and without the stranger's text: the usual cause is a public URL that is not the one in the
+/// address bar.
+fn log_refused_origin(front: &Front) {
+    let minute = front.broker.auth.clock.uptime().as_secs() / 60;
+    if front.origin_logged.swap(minute, Ordering::Relaxed) != minute {
+        tracing::warn!(
+            "a handshake was refused: its Origin is neither server.public_url nor in server.allowed_origins"
+        );
+    }
 }
 
 fn open(front: &Front, source: std::net::IpAddr, seat: Seat, stream: Stream) -> Socket<Stream> {

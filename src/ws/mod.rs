@@ -8,6 +8,7 @@ mod wire;
 
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 
 use axum::Router;
 use axum::routing::get;
@@ -25,6 +26,8 @@ pub(crate) struct Front {
     pub(crate) tracker: TaskTracker,
     /// How many sockets there may be in all.
     pub(crate) total: Option<usize>,
+    /// The minute of uptime in which a refused origin was logged last.
+    pub(crate) origin_logged: Arc<AtomicU64>,
 }
 
 /// `GET /ws`.

@@ -135,6 +135,8 @@ async fn a_wrong_setting_stops_the_start_by_its_name() {
         ("READYLOGIN_PAIRING__TTL", "soon", "pairing.ttl"),
         ("READYLOGIN_NOWHERE__X", "1", "READYLOGIN_NOWHERE__X"),
         ("READYLOGIN_LOG__LEVEL", "shouting,,=", "log.level"),
+        ("READYLOGIN_LOG__LEVEL", "loud", "log.level"),
+        ("READYLOGIN_SERVER__LISTEN", "localhost:80", "such as"),
         ("READYLOGIN_SERVER__TLS__CERT", "missing.pem", "server.tls"),
     ] {
         let done = with(name, value).await;
@@ -154,6 +156,16 @@ async fn a_store_sealed_under_another_key_is_refused() {
     let done = run(&["serve"], &settings, desk.path(), "").await;
     assert_eq!(done.code, Some(1), "{done:?}");
     assert!(done.stderr.contains("keys.seal"), "{done:?}");
+}
+
+#[tokio::test]
+async fn a_lost_seal_key_is_asked_for_and_not_made_anew() {
+    let desk = Desk::new().await;
+    desk.ok(ADD, "correct horse battery").await;
+    let key = desk.path().join("seal.key");
+    std::fs::remove_file(&key).unwrap();
+    desk.fails("serve", "", 2, "put it back from its backup").await;
+    assert!(!key.exists());
 }
 
 #[tokio::test]
