@@ -145,12 +145,6 @@ impl Auth {
         Ok(pending.iter().filter_map(AskView::of).collect())
     }
 
-    /// Whether an ask ended without an answer and without a successor.
-    pub(crate) async fn has_ended(&self, id: PairingId, number: u32) -> Result<bool, Error> {
-        let row = self.store.read(move |tx| Box::pin(pairings::load(tx, id))).await?;
-        Ok(row.is_none_or(|row| row.pairing.state == State::Expired && row.pairing.asks == number))
-    }
-
     /// Asks whose end nobody has noticed for two seconds: their browser is gone.
     pub(crate) async fn overdue_asks(&self) -> Result<Vec<PairingId>, Error> {
         let before = self.now().minus(std::time::Duration::from_secs(2));

@@ -136,7 +136,10 @@ impl Broker {
                     }
                 }
                 Signal::Account(account) => self.phones.tell(account, || Notice::Recheck),
-                Signal::Pairing(pairing) => self.deliver(Message::Settled(pairing)),
+                Signal::Dropped { account, pairing, ask } => {
+                    self.deliver(Message::Settled(pairing));
+                    self.resolve(account, pairing, ask, Reason::Expired);
+                }
             }
         }
         *seen = current;

@@ -71,8 +71,8 @@ pub(crate) struct PhoneSession {
 /// What a look at the session found.
 #[derive(Debug)]
 pub(crate) enum Recheck {
-    /// It goes on; these asks are new on its screen, those are over. It may have been stopped from approving.
-    Goes { new: Vec<AskView>, over: Vec<Resolved>, was_stopped: bool },
+    /// It goes on; these asks are new on its screen. It may have been stopped from approving.
+    Goes { new: Vec<AskView>, was_stopped: bool },
     /// It has ended.
     Ended,
 }
@@ -129,28 +129,14 @@ impl PhoneSession {
         self.shown.len() < before
     }
 
-    /// Looks at the session, and at the asks it shows, again after a change of its account.
+    /// Looks at the session again after a change of its account.
     pub(crate) async fn recheck(&mut self, broker: &Broker) -> Result<Recheck, Error> {
         let live = broker.auth.live(self.live.id).await?;
         let Some(live) = live else { return Ok(Recheck::Ended) };
         let was_stopped = self.live.approving && !live.approving;
         self.live = live;
-        let over = self.take_dropped(broker).await?;
         let new = self.pending(broker).await?;
-        Ok(Recheck::Goes { new, over, was_stopped })
-    }
-
-    /// The asks on the screen that ended without an answer.
-    async fn take_dropped(&mut self, broker: &Broker) -> Result<Vec<Resolved>, Error> {
-        let mut dropped = Vec::new();
-        for (pairing, number) in self.shown.clone() {
-            if broker.auth.has_ended(pairing, number).await? {
-                let account = self.live.account;
-                dropped.push(Resolved { account, pairing, number, reason: Reason::Expired, approved: false });
-            }
-        }
-        dropped.retain(|over| self.hides(over));
-        Ok(dropped)
+        Ok(Recheck::Goes { new, was_stopped })
     }
 
     /// Puts the ask of a scanned uuid (2b), as an approving device of the asked account alone.

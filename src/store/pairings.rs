@@ -30,7 +30,7 @@ const PENDING: &str = concat!(
 );
 const OVERDUE: &str = "SELECT uuid FROM pairings WHERE state = 'asked' AND ask_expires_at <= $1 ORDER BY ask_expires_at LIMIT 100";
 const DROP_ASKS: &str =
-    "UPDATE pairings SET state = 'expired' WHERE account_id = $1 AND state = 'asked' RETURNING uuid";
+    "UPDATE pairings SET state = 'expired' WHERE account_id = $1 AND state = 'asked' RETURNING uuid, asks";
 
 /// How often a conditional change is tried again after another one came in between.
 const TRIES: u32 = 8;
@@ -110,11 +110,12 @@ pub(crate) async fn overdue(tx: &mut Tx, now: Timestamp) -> Result<Vec<PairingId
     rows.iter().map(|row| parse_id(&row.get::<String>(0)?)).collect()
 }
 
-/// Ends every pending ask of an account, and lets the browsers that wait for an answer know.
+/// Ends every pending ask of an account, and lets its browser and phones know.
 pub(crate) async fn drop_asks(tx: &mut Tx, account: AccountId, now: Timestamp) -> Result<(), Error> {
     for row in tx.all(DROP_ASKS, [arg(account.0)]).await? {
         let pairing = parse_id(&row.get::<String>(0)?)?;
-        signals::emit(tx, Signal::Pairing(pairing), now).await?;
+        let ask = u32::try_from(row.get::<i64>(1)?).unwrap_or(u32::MAX);
+        signals::emit(tx, Signal::Dropped { account, pairing, ask }, now).await?;
     }
     Ok(())
 }

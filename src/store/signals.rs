@@ -1,11 +1,11 @@
 //! Signals: how a change by another process (a command, another node) reaches the servers that run.
 
-use super::{Error, Tx, arg};
+use super::{Error, Row, Tx, arg};
 use crate::domain::ids::{AccountId, PairingId};
 use crate::domain::time::Timestamp;
 
-const EMIT: &str = "INSERT INTO signals (at, kind, account_id, pairing) VALUES ($1, $2, $3, $4)";
-const SINCE: &str = "SELECT id, account_id, pairing FROM signals WHERE at > $1 ORDER BY id";
+const EMIT: &str = "INSERT INTO signals (at, kind, account_id, pairing, ask) VALUES ($1, $2, $3, $4, $5)";
+const SINCE: &str = "SELECT id, kind, account_id, pairing, ask FROM signals WHERE at > $1 ORDER BY id";
 
 /// What changed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -14,31 +14,40 @@ pub(crate) enum Signal {
     Keys,
     /// An account, its devices or its sessions: see who of its sockets may stay.
     Account(AccountId),
-    /// A pairing's ask was ended by something else than an answer: its browser looks at the store.
-    Pairing(PairingId),
+    /// An ask was ended by something else than an answer: its browser and the phones that show it are told.
+    Dropped { account: AccountId, pairing: PairingId, ask: u32 },
 }
 
 pub(crate) async fn emit(tx: &mut Tx, signal: Signal, now: Timestamp) -> Result<(), Error> {
-    let (kind, account, pairing) = match signal {
-        Signal::Keys => ("keys", None, None),
-        Signal::Account(id) => ("account", Some(id.0), None),
-        Signal::Pairing(id) => ("pairing", None, Some(id.to_string())),
+    let none = None::<i64>;
+    let [kind, account, pairing, ask] = match signal {
+        Signal::Keys => [arg("keys"), arg(none), arg(None::<String>), arg(none)],
+        Signal::Account(account) => [arg("account"), arg(account.0), arg(None::<String>), arg(none)],
+        Signal::Dropped { account, pairing, ask } => {
+            [arg("dropped"), arg(account.0), arg(pairing.to_string()), arg(ask)]
+        }
     };
-    tx.execute(EMIT, [arg(now), arg(kind), arg(account), arg(pairing)]).await.map(drop)
+    tx.execute(EMIT, [arg(now), kind, account, pairing, ask]).await.map(drop)
 }
 
 /// Signals after `since`, with their numbers. Ask with some overlap: on PostgreSQL a lower number may be committed
 /// after a higher one.
 pub(crate) async fn since(tx: &mut Tx, since: Timestamp) -> Result<Vec<(i64, Signal)>, Error> {
-    let rows = tx.all(SINCE, [arg(since)]).await?;
-    let read = |row: &super::Row| {
-        let pairing = row.get::<Option<String>>(2)?.and_then(|text| text.parse().ok());
-        let signal = match (row.get::<Option<i64>>(1)?, pairing) {
-            (Some(account), _) => Signal::Account(AccountId(account)),
-            (None, Some(pairing)) => Signal::Pairing(pairing),
-            (None, None) => Signal::Keys,
-        };
-        Ok((row.get(0)?, signal))
+    tx.all(SINCE, [arg(since)]).await?.iter().map(read).collect()
+}
+
+fn read(row: &Row) -> Result<(i64, Signal), Error> {
+    let damaged = || Error::Failed("signals: a damaged row".to_owned());
+    let account = || Ok::<_, Error>(AccountId(row.get::<Option<i64>>(2)?.ok_or_else(damaged)?));
+    let signal = match row.get::<String>(1)?.as_str() {
+        "keys" => Signal::Keys,
+        "account" => Signal::Account(account()?),
+        "dropped" => Signal::Dropped {
+            account: account()?,
+            pairing: row.get::<Option<String>>(3)?.and_then(|id| id.parse().ok()).ok_or_else(damaged)?,
+            ask: row.get::<Option<i64>>(4)?.and_then(|ask| ask.try_into().ok()).ok_or_else(damaged)?,
+        },
+        _ => return Err(damaged()),
     };
-    rows.iter().map(read).collect()
+    Ok((row.get(0)?, signal))
 }

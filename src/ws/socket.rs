@@ -261,11 +261,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Socket<S> {
         let Some(phone) = &mut self.phone else { return Flow::Continue(()) };
         match phone.recheck(&self.broker).await {
             Ok(Recheck::Ended) => self.close(SIGNED_OUT, "signed out"),
-            Ok(Recheck::Goes { new, over, was_stopped }) => {
+            Ok(Recheck::Goes { new, was_stopped }) => {
                 if was_stopped {
                     self.send(wire::phone_stopped())?;
                 }
-                over.iter().try_for_each(|over| self.send(wire::resolved(over)))?;
                 self.show(&new)
             }
             Err(e) => {

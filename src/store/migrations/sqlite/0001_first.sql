@@ -157,7 +157,8 @@ CREATE TABLE signals (
     at BIGINT NOT NULL,
     kind TEXT NOT NULL,
     account_id BIGINT,
-    pairing TEXT
+    pairing TEXT,
+    ask BIGINT
 );
 CREATE INDEX signals_by_time ON signals (at);
 
