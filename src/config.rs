@@ -36,6 +36,9 @@ pub struct Config {
     pub device: Device,
     pub session: Lifetime,
     pub lock: Lock,
+    pub otp: Lifetime,
+    pub two_factor: TwoFactor,
+    pub two_step: TwoStep,
     pub password: Password,
     pub socket: Socket,
     pub limits: Limits,
@@ -124,6 +127,19 @@ sections! {
         #[serde(rename = "for", deserialize_with = "read::span")]
         block_for: Duration,
         disable_after: u32,
+    }
+    TwoFactor {
+        #[serde(deserialize_with = "read::span")]
+        otp_ttl: Duration,
+        #[serde(deserialize_with = "read::span")]
+        cookie_ttl: Duration,
+        #[serde(deserialize_with = "read::span")]
+        trust_ttl: Duration,
+        cookie_prefix: String,
+        issuer: String,
+    }
+    TwoStep {
+        unknown_user: u16,
     }
     Password {
         memory_kib: u32,
@@ -275,6 +291,16 @@ impl Config {
             return fail(
                 "password.memory_kib, .iterations, .parallelism: not parameters of argon2id (RFC 9106 §3.1)",
             );
+        }
+        let is_token = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
+        if self.two_factor.cookie_prefix.is_empty() || !self.two_factor.cookie_prefix.chars().all(is_token) {
+            return fail("two_factor.cookie_prefix: must be letters, digits, '-', '_' and '.'");
+        }
+        if self.two_factor.issuer.is_empty() || self.two_factor.issuer.contains(':') {
+            return fail("two_factor.issuer: must be a name without a colon");
+        }
+        if ![401, 404].contains(&self.two_step.unknown_user) {
+            return fail("two_step.unknown_user: must be 401 or 404");
         }
         if self.bus.url != "local" {
             return fail("bus.url: this release knows \"local\" only");

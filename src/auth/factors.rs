@@ -88,7 +88,14 @@ impl Auth {
             sessions::revoke_others(tx, live.account, live.id, now).await?;
             changed(tx, "factor.on", live.account, Some(device), &source, now).await?;
             let name = devices::name(tx, device).await?;
-            mail::post(tx, Letter::PhoneAdded { device: &name, source: &source }, &live.email, now).await?;
+            mail::post(
+                tx,
+                Letter::PhoneAdded { device: &name, source: &source },
+                &live.email,
+                live.language,
+                now,
+            )
+            .await?;
             let methods = factors::methods(tx, live.account).await?;
             Ok(Ok((methods, makes_codes)))
         };
@@ -122,7 +129,14 @@ impl Auth {
             sessions::revoke_others(tx, live.account, live.id, now).await?;
             changed(tx, "device.stop_approving", live.account, Some(device), &source, now).await?;
             let name = devices::name(tx, device).await?;
-            mail::post(tx, Letter::PhoneRemoved { device: &name, source: &source }, &live.email, now).await?;
+            mail::post(
+                tx,
+                Letter::PhoneRemoved { device: &name, source: &source },
+                &live.email,
+                live.language,
+                now,
+            )
+            .await?;
             Ok(Ok(()))
         };
         let demand = Demand::Fresh(password);
@@ -157,7 +171,14 @@ impl Auth {
             }
             sessions::revoke_others(tx, live.account, live.id, now).await?;
             changed(tx, "factor.off", live.account, None, &source, now).await?;
-            mail::post(tx, Letter::FactorRemoved { method, source: &source }, &live.email, now).await?;
+            mail::post(
+                tx,
+                Letter::FactorRemoved { method, source: &source },
+                &live.email,
+                live.language,
+                now,
+            )
+            .await?;
             Ok(Ok(()))
         };
         let demand = Demand::Fresh(password);
@@ -185,7 +206,8 @@ impl Auth {
             factors::replace_codes(tx, live.account, &hashes, now).await?;
             sessions::revoke_others(tx, live.account, live.id, now).await?;
             changed(tx, "backup_codes.new", live.account, None, &source, now).await?;
-            mail::post(tx, Letter::CodesReplaced { source: &source }, &live.email, now).await?;
+            mail::post(tx, Letter::CodesReplaced { source: &source }, &live.email, live.language, now)
+                .await?;
             Ok(Ok(()))
         };
         let demand = Demand::Fresh(password);

@@ -11,6 +11,7 @@ use crate::domain::claims::{Grant, Proof};
 use crate::domain::device::DeviceFacts;
 use crate::domain::factor::{Consequence, LockPolicy, Method};
 use crate::domain::ids::{DeviceId, SessionId};
+use crate::domain::language::Language;
 use crate::domain::secret::{AccessToken, BackupCode, Ticket};
 use crate::domain::time::Timestamp;
 use crate::mail::{self, Letter};
@@ -35,6 +36,8 @@ pub(crate) struct Login {
     pub(crate) device: DeviceFacts,
     pub(crate) client_id: Option<String>,
     pub(crate) source: IpAddr,
+    /// What the client asked for: the language of this account's mail from now on.
+    pub(crate) language: Option<Language>,
 }
 
 /// What the transaction needs to know, owned by it.
@@ -233,7 +236,7 @@ impl Order {
             factors::turn_off(tx, account.id, method).await?;
         }
         let letter = Letter::Locked { source: &self.login.device.ip };
-        mail::post(tx, letter, account.email.as_given(), self.now).await
+        mail::post(tx, letter, account.email.as_given(), account.language.unwrap_or_default(), self.now).await
     }
 
     async fn grant(&self, tx: &mut Tx, account: &Account, proof: Proof) -> Result<Grant, store::Error> {

@@ -75,7 +75,8 @@ impl Auth {
             pairings::drop_asks(tx, live.account, now).await?;
             tickets::kill(tx, live.account, now).await?;
             changed(tx, "password.change", live.account, None, &source, now).await?;
-            mail::post(tx, Letter::PasswordChanged { source: &source }, &live.email, now).await?;
+            mail::post(tx, Letter::PasswordChanged { source: &source }, &live.email, live.language, now)
+                .await?;
             Ok(Ok(()))
         };
         let demand = Demand::Fresh(Some(old));

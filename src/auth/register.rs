@@ -6,6 +6,7 @@ use crate::config::Registration;
 use crate::crypto::random;
 use crate::domain::account::{Account, Email, check_new_password};
 use crate::domain::ids::AccountId;
+use crate::domain::language::Language;
 use crate::domain::secret::{AccessToken, Password};
 use crate::domain::text::shown;
 use crate::mail::{self, Letter};
@@ -20,6 +21,9 @@ pub(crate) struct NewAccount {
     pub(crate) name: String,
     pub(crate) phone: Option<String>,
     pub(crate) verified: bool,
+    pub(crate) language: Option<Language>,
+    /// The address of a picture, may be empty.
+    pub(crate) image: String,
 }
 
 impl Auth {
@@ -41,7 +45,16 @@ impl Auth {
         self.limits.count(REGISTRATIONS_PER_SOURCE, login.source)?;
         let email = Email::parse(email).ok_or(Error::RegistrationRefused)?;
         let (kind, name) = (kind.to_owned(), name.to_owned());
-        let new = NewAccount { kind, email, password, name, phone: None, verified: false };
+        let new = NewAccount {
+            kind,
+            email,
+            password,
+            name,
+            phone: None,
+            verified: false,
+            language: login.language,
+            image: String::new(),
+        };
         let account = match self.add_account(new, &login.source.to_string()).await {
             Err(Error::Weak(_)) => return Err(Error::RegistrationRefused),
             other => other?,
@@ -66,6 +79,8 @@ impl Auth {
             phone: new.phone,
             password: hash,
             verified: new.verified,
+            language: new.language,
+            image: new.image,
         };
         let unit = async move |tx: &mut Tx| {
             let (kind, email) = (row.kind.clone(), row.email.clone());
@@ -76,7 +91,8 @@ impl Auth {
             }
             if let Some(owner) = accounts::by_email(tx, &kind, &email).await? {
                 let letter = Letter::RegistrationTried { source: &source };
-                mail::post(tx, letter, owner.email.as_given(), now).await?;
+                mail::post(tx, letter, owner.email.as_given(), owner.language.unwrap_or_default(), now)
+                    .await?;
             }
             Ok(None)
         };

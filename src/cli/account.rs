@@ -149,6 +149,8 @@ impl Add {
             phone: self.phone_number.as_deref().map(phone_number).transpose()?,
             name: self.name,
             verified: self.verified,
+            language: None,
+            image: String::new(),
             password: self.password.read()?,
         };
         let account = auth.add_account(new, OPERATOR).await.map_err(words)?;

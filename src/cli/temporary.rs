@@ -107,6 +107,8 @@ async fn add(auth: &Auth, owners: &[Owner]) -> anyhow::Result<()> {
             name: String::new(),
             phone: None,
             verified: true,
+            language: None,
+            image: String::new(),
         };
         auth.add_account(new, OPERATOR).await.map_err(words)?;
     }

@@ -71,8 +71,8 @@ fn a_wrong_setting_is_named() {
 
 #[test]
 fn settings_of_later_releases_are_accepted_and_reported() {
-    let config = load("[two_factor]\ncookie_ttl = \"1m\"\n", &[("READYLOGIN_OTP__TTL", "1s")]).unwrap();
-    assert_eq!(config.without_effect, ["otp.ttl", "two_factor.cookie_ttl"]);
+    let config = load("[mail_code]\nauth_ttl = \"1m\"\n", &[("READYLOGIN_REFRESH__TTL", "1s")]).unwrap();
+    assert_eq!(config.without_effect, ["refresh.ttl", "mail_code.auth_ttl"]);
 }
 
 #[test]

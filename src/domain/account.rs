@@ -5,6 +5,7 @@ use std::fmt;
 use unicode_normalization::UnicodeNormalization;
 
 use super::ids::AccountId;
+use super::language::Language;
 use super::secret::Password;
 use super::time::Timestamp;
 
@@ -124,6 +125,14 @@ pub struct Account {
     pub blocked_until: Option<Timestamp>,
     /// When that block began.
     pub blocked_at: Option<Timestamp>,
+    /// The language of its mail, once somebody said.
+    pub language: Option<Language>,
+    /// The address of a picture, may be empty.
+    pub image: String,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// When it was last changed.
+    pub updated_at: Timestamp,
 }
 
 impl Account {

@@ -5,6 +5,7 @@ pub mod claims;
 pub mod device;
 pub mod factor;
 pub mod ids;
+pub mod language;
 pub mod pairing;
 pub mod secret;
 pub mod source;

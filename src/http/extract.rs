@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use axum::body::{Body, Bytes};
 use axum::extract::{FromRequest, FromRequestParts, Path, Request};
 use axum::http::HeaderMap;
-use axum::http::header::{AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, USER_AGENT};
+use axum::http::header::{ACCEPT_LANGUAGE, AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, USER_AGENT};
 use axum::http::request::Parts;
 use http_body_util::BodyExt as _;
 use serde::de::DeserializeOwned;
@@ -13,6 +13,7 @@ use serde::de::DeserializeOwned;
 use super::Http;
 use super::error::Refusal;
 use crate::auth::Error;
+use crate::domain::language::Language;
 use crate::net::json::{self, BadJson};
 use crate::net::{Peer, client_address};
 use crate::store::sessions::Live;
@@ -34,6 +35,8 @@ pub(super) struct Bearer(pub(super) Live);
 pub(super) struct Client {
     pub(super) source: IpAddr,
     pub(super) agent: String,
+    /// The best of `Accept-Language`.
+    pub(super) language: Option<Language>,
 }
 
 /// The one variable part of a path; what can't be one is 404.
@@ -82,7 +85,8 @@ impl FromRequestParts<Http> for Client {
         let source = client_address(&parts.headers, peer, &http.trusted_proxies);
         let agent =
             parts.headers.get(USER_AGENT).and_then(|v| v.to_str().ok()).unwrap_or_default().to_owned();
-        Ok(Self { source, agent })
+        let wish = parts.headers.get(ACCEPT_LANGUAGE).and_then(|v| v.to_str().ok()).unwrap_or_default();
+        Ok(Self { source, agent, language: Language::from_accept(wish) })
     }
 }
 

@@ -162,6 +162,6 @@ impl LoginBody {
             os,
             browser,
         };
-        Login { device, client_id: text(&self.client_id), source: client.source }
+        Login { device, client_id: text(&self.client_id), source: client.source, language: client.language }
     }
 }

@@ -1,6 +1,7 @@
 //! What owners are told: what happened, when, from where, and what to do if it was not them.
 
 use crate::domain::factor::Method;
+use crate::domain::language::Language;
 use crate::domain::time::Timestamp;
 
 /// An occasion to write. Texts in it are fit to be shown.
@@ -20,6 +21,18 @@ pub(crate) enum Letter<'a> {
     PasswordChanged { source: &'a str },
     /// Too many wrong second factors.
     Locked { source: &'a str },
+    /// A code to log in with, six digits; lives `minutes`.
+    LoginCode { code: &'a str, minutes: u64, source: &'a str },
+    /// A code that proves the address before mailed codes become a second factor.
+    EnableCode { code: &'a str, minutes: u64, source: &'a str },
+    /// A second factor was turned on.
+    FactorAdded { method: Method, source: &'a str },
+    /// All second factors are off: the password alone opens the account.
+    TwoFactorOff { source: &'a str },
+    /// A backup code was used, and few are left.
+    CodesLow { left: u64, source: &'a str },
+    /// A device is not asked for a second factor any more, for a while.
+    DeviceTrusted { device: &'a str, source: &'a str },
 }
 
 /// A letter in words.
@@ -30,7 +43,7 @@ pub(super) struct Written {
 }
 
 impl Letter<'_> {
-    pub(super) fn write(self, now: Timestamp) -> Written {
+    pub(super) fn write(self, _language: Language, now: Timestamp) -> Written {
         let (subject, what, source, advice) = match self {
             Self::RegistrationTried { source } => (
                 "Somebody tried to register with your address",
@@ -68,6 +81,42 @@ impl Letter<'_> {
                 "The password of your account was changed, and other sessions have ended.".to_owned(),
                 source,
                 "If it was not you, ask the operator of this service for help at once.",
+            ),
+            Self::LoginCode { code, minutes, source } => (
+                "Your login code",
+                format!("Your code to log in with:\n\n{code}\n\nIt is good for {minutes} minutes, once."),
+                source,
+                "If it was not you, somebody may know your password: change it. Never tell this code to anybody.",
+            ),
+            Self::EnableCode { code, minutes, source } => (
+                "Confirm your address",
+                format!("Your code to turn mailed codes on with:\n\n{code}\n\nIt is good for {minutes} minutes, once."),
+                source,
+                "If it was not you, change your password. Never tell this code to anybody.",
+            ),
+            Self::FactorAdded { method, source } => (
+                "A second factor was turned on",
+                format!("The method {method} protects your account from now on."),
+                source,
+                "If it was not you, log in, turn it off and change your password.",
+            ),
+            Self::TwoFactorOff { source } => (
+                "Two-factor login was turned off",
+                "No second factor protects your account any more: the password alone opens it.".to_owned(),
+                source,
+                "If it was not you, log in, turn it on again and change your password.",
+            ),
+            Self::CodesLow { left, source } => (
+                "Your backup codes are running low",
+                format!("A backup code was used to log in; you have {left} left."),
+                source,
+                "If it was not you, log in, make new ones and change your password.",
+            ),
+            Self::DeviceTrusted { device, source } => (
+                "A device is trusted now",
+                format!("The device \"{}\" is not asked for a second factor for a while.", quoted(device)),
+                source,
+                "If it was not you, log in, revoke that trust and change your password.",
             ),
             Self::Locked { source } => (
                 "Too many wrong codes",
@@ -111,7 +160,7 @@ mod tests {
     #[test]
     fn a_letter_says_what_when_from_where_and_what_to_do() {
         let letter = Letter::PhoneAdded { device: "Pixel", source: "192.0.2.1" };
-        let written = letter.write(Timestamp(1_795_339_800_000));
+        let written = letter.write(Language::En, Timestamp(1_795_339_800_000));
         assert_eq!(written.subject, "A phone may approve your logins");
         for part in ["\"Pixel\"", "When: 2026-11-22 09:30 UTC", "From: 192.0.2.1", "If it was not you"] {
             assert!(written.text.contains(part), "{part} is missing in {}", written.text);
@@ -130,7 +179,7 @@ mod tests {
             Letter::Locked { source: "192.0.2.1" },
         ];
         for letter in letters {
-            let text = letter.write(Timestamp(1_795_339_800_000)).text;
+            let text = letter.write(Language::En, Timestamp(1_795_339_800_000)).text;
             let longest = text.split(|c: char| !c.is_ascii_digit()).map(str::len).max();
             assert!(longest < Some(6), "{text}");
         }

@@ -6,6 +6,7 @@ mod letter;
 pub(crate) use courier::Courier;
 pub(crate) use letter::Letter;
 
+use crate::domain::language::Language;
 use crate::domain::time::Timestamp;
 use crate::store::{Error, Tx, outbox};
 
@@ -14,8 +15,9 @@ pub(crate) async fn post(
     tx: &mut Tx,
     letter: Letter<'_>,
     recipient: &str,
+    language: Language,
     now: Timestamp,
 ) -> Result<(), Error> {
-    let written = letter.write(now);
+    let written = letter.write(language, now);
     outbox::add(tx, recipient, &written.subject, &written.text, now).await
 }

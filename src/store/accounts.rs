@@ -3,16 +3,18 @@
 use super::{Error, Row, Tx, arg};
 use crate::domain::account::{Account, Email, PasswordHash};
 use crate::domain::ids::AccountId;
+use crate::domain::language::Language;
 use crate::domain::time::Timestamp;
 
 macro_rules! columns {
     () => {
-        "id, uuid, kind, email, name, verified, disabled_at, password, password_version, blocked_at, blocked_until"
+        "id, uuid, kind, email, name, verified, disabled_at, password, password_version, blocked_at, blocked_until, \
+         language, image, created_at, updated_at"
     };
 }
 
-const INSERT: &str = "INSERT INTO accounts (uuid, kind, email, email_key, name, phone, password, password_version, verified, created_at, updated_at) \
-     VALUES ($1, $2, $3, $4, $5, $6, $7, 1, $8, $9, $9) ON CONFLICT DO NOTHING RETURNING id";
+const INSERT: &str = "INSERT INTO accounts (uuid, kind, email, email_key, name, phone, password, password_version, verified, language, image, created_at, updated_at) \
+     VALUES ($1, $2, $3, $4, $5, $6, $7, 1, $8, $9, $10, $11, $11) ON CONFLICT DO NOTHING RETURNING id";
 const BY_EMAIL: &str = concat!("SELECT ", columns!(), " FROM accounts WHERE kind = $1 AND email_key = $2");
 const BY_ID: &str = concat!("SELECT ", columns!(), " FROM accounts WHERE id = $1");
 const LIST: &str = concat!("SELECT ", columns!(), " FROM accounts ORDER BY kind, email_key");
@@ -22,6 +24,8 @@ const ENABLE: &str = "UPDATE accounts SET disabled_at = NULL, updated_at = $2 WH
 const SET_PASSWORD: &str = "UPDATE accounts SET password = $2, password_version = password_version + 1, updated_at = $3 WHERE id = $1";
 const UPGRADE: &str = "UPDATE accounts SET password = $3 WHERE id = $1 AND password = $2";
 const BLOCK: &str = "UPDATE accounts SET blocked_at = $2, blocked_until = $3 WHERE id = $1";
+const VERIFY: &str = "UPDATE accounts SET verified = 1, updated_at = $2 WHERE id = $1 AND verified = 0";
+const SET_LANGUAGE: &str = "UPDATE accounts SET language = $2 WHERE id = $1 AND language <> $2";
 const LOCK: &str = "UPDATE accounts SET updated_at = updated_at WHERE id = $1";
 const REMOVE: &str = "DELETE FROM accounts WHERE id = $1";
 
@@ -34,6 +38,8 @@ pub(crate) struct New {
     pub(crate) phone: Option<String>,
     pub(crate) password: PasswordHash,
     pub(crate) verified: bool,
+    pub(crate) language: Option<Language>,
+    pub(crate) image: String,
 }
 
 /// Adds an account; `None` when the address is taken within its kind.
@@ -47,6 +53,8 @@ pub(crate) async fn insert(tx: &mut Tx, new: New, now: Timestamp) -> Result<Opti
         arg(new.phone),
         arg(new.password.0),
         arg(new.verified),
+        arg(new.language.map_or("", Language::tag)),
+        arg(new.image),
         arg(now),
     ];
     tx.optional(INSERT, args).await?.map(|row| row.get(0).map(AccountId)).transpose()
@@ -110,6 +118,16 @@ pub(crate) async fn set_block(
     tx.execute(BLOCK, args).await.map(drop)
 }
 
+/// Notes that the address is its owner's: a code that was mailed to it came back.
+pub(crate) async fn verify(tx: &mut Tx, id: AccountId, now: Timestamp) -> Result<(), Error> {
+    tx.execute(VERIFY, [arg(id.0), arg(now)]).await.map(drop)
+}
+
+/// Notes the language of the account's mail.
+pub(crate) async fn set_language(tx: &mut Tx, id: AccountId, language: Language) -> Result<(), Error> {
+    tx.execute(SET_LANGUAGE, [arg(id.0), arg(language.tag())]).await.map(drop)
+}
+
 /// Removes an account and, by the foreign keys, all that hangs on it.
 pub(crate) async fn remove(tx: &mut Tx, id: AccountId) -> Result<(), Error> {
     tx.execute(REMOVE, [arg(id.0)]).await.map(drop)
@@ -130,5 +148,9 @@ fn read(row: &Row) -> Result<Account, Error> {
         password_version: row.get(8)?,
         blocked_at: row.get::<Option<i64>>(9)?.map(Timestamp),
         blocked_until: row.get::<Option<i64>>(10)?.map(Timestamp),
+        language: Language::from_tag(row.get(11)?),
+        image: row.get(12)?,
+        created_at: Timestamp(row.get(13)?),
+        updated_at: Timestamp(row.get(14)?),
     })
 }

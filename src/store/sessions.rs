@@ -2,12 +2,13 @@
 
 use super::{Error, Row, Tx, arg};
 use crate::domain::ids::{AccountId, DeviceId, SessionId};
+use crate::domain::language::Language;
 use crate::domain::time::Timestamp;
 
 const INSERT: &str = "INSERT INTO sessions (uuid, account_id, device_id, client_id, amr, acr, auth_time, proved_at, created_at, expires_at) \
      VALUES ($1, $2, $3, $4, $5, $6, $7, $7, $7, $8)";
 const LIVE: &str = "SELECT s.account_id, s.device_id, s.client_id, s.amr, s.acr, s.auth_time, s.proved_at, s.expires_at, \
-     d.approving_since, d.name, a.kind, a.email, a.uuid FROM sessions s \
+     d.approving_since, d.name, a.kind, a.email, a.uuid, a.language FROM sessions s \
      JOIN accounts a ON a.id = s.account_id JOIN devices d ON d.id = s.device_id \
      WHERE s.uuid = $1 AND s.revoked_at IS NULL AND s.expires_at > $2 AND a.disabled_at IS NULL AND d.revoked_at IS NULL";
 const PROVE: &str = "UPDATE sessions SET proved_at = $2 WHERE uuid = $1";
@@ -41,6 +42,8 @@ pub(crate) struct Live {
     pub(crate) account_uuid: uuid::Uuid,
     pub(crate) kind: String,
     pub(crate) email: String,
+    /// The language of the account's mail.
+    pub(crate) language: Language,
     pub(crate) device: DeviceId,
     pub(crate) device_name: String,
     /// Whether its device may approve logins.
@@ -134,6 +137,7 @@ fn read(row: &Row, id: SessionId) -> Result<Live, Error> {
         device_name: row.get(9)?,
         kind: row.get(10)?,
         email: row.get(11)?,
+        language: Language::from_tag(row.get(13)?).unwrap_or_default(),
         account_uuid: row.get::<String>(12)?.parse().map_err(damaged)?,
     })
 }
