@@ -35,6 +35,7 @@ pub struct Config {
     pub ticket: Lifetime,
     pub device: Device,
     pub session: Lifetime,
+    pub refresh: Refresh,
     pub lock: Lock,
     pub otp: Lifetime,
     pub two_factor: TwoFactor,
@@ -121,6 +122,12 @@ sections! {
     Device {
         #[serde(deserialize_with = "read::span")]
         session_ttl: Duration,
+    }
+    Refresh {
+        #[serde(deserialize_with = "read::span")]
+        ttl: Duration,
+        #[serde(deserialize_with = "read::span")]
+        grace: Duration,
     }
     Lock {
         after: u32,

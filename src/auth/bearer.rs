@@ -99,7 +99,7 @@ impl Auth {
             };
             match proof {
                 Proof::NotNeeded => {}
-                Proof::Recent if live.proved_at <= now && now.since(live.proved_at) < FRESH => {}
+                Proof::Recent if live.is_fresh(now) => {}
                 Proof::Recent => return Ok(Err(Error::StaleProof)),
                 Proof::Now { password_version } if password_version == account.password_version => {
                     sessions::prove(tx, session, now).await?;
@@ -111,6 +111,13 @@ impl Auth {
         let done = self.store.write(move |tx| Box::pin(async move { unit(tx).await })).await?;
         self.courier.ring();
         done
+    }
+}
+
+impl Live {
+    /// Whether a password or factor was proven in the last five minutes.
+    pub(super) fn is_fresh(&self, now: Timestamp) -> bool {
+        self.proved_at <= now && now.since(self.proved_at) < FRESH
     }
 }
 

@@ -28,7 +28,28 @@ pub(crate) enum Error {
     /// Two-factor login is on: these methods.
     SecondFactorNeeded(Vec<Method>),
     InvalidTicket,
+    /// A mailed code that is wrong, or was used.
+    InvalidCode,
+    /// There is no live mailed code.
+    CodeExpired,
+    /// The try after the last that a code or a sign-in under way stands.
+    TooManyTries,
+    /// The code of an authenticator app that is wrong, or was used.
+    InvalidTotp,
     InvalidBackupCode,
+    /// There are no backup codes.
+    NoBackupCodes,
+    /// An authenticator app is on already, or none is being set up.
+    TotpEnabled,
+    TotpNotEnabled,
+    /// Mailed codes are on already.
+    EmailEnabled,
+    /// The address was never proven.
+    NotVerified,
+    /// No sign-in under way is known by this.
+    InvalidChallenge,
+    /// A text that is no mail address.
+    NotAnAddress,
     /// No second factor is on.
     NoMethod,
     /// A mailed code for an account that has no mailed codes.
@@ -63,7 +84,18 @@ impl Error {
             Self::StaleProof => "insufficient_user_authentication",
             Self::SecondFactorNeeded(_) => "second_factor_needed",
             Self::InvalidTicket => "invalid_2fa_token",
+            Self::InvalidCode => "invalid_code",
+            Self::CodeExpired => "code_expired",
+            Self::TooManyTries => "too_many_tries",
+            Self::InvalidTotp => "invalid_totp",
             Self::InvalidBackupCode => "invalid_backup_code",
+            Self::NoBackupCodes => "no_backup_codes",
+            Self::TotpEnabled => "totp_enabled",
+            Self::TotpNotEnabled => "totp_not_enabled",
+            Self::EmailEnabled => "email_enabled",
+            Self::NotVerified => "not_verified",
+            Self::InvalidChallenge => "invalid_challenge",
+            Self::NotAnAddress => "not_an_address",
             Self::NoMethod => "no_2fa_method",
             Self::NotAnEmailMethod => "not_an_email_method",
             Self::RegistrationClosed => "registration_closed",

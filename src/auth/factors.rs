@@ -3,9 +3,10 @@
 use std::net::IpAddr;
 
 use super::bearer::{Demand, Owner};
+use super::enrol::{CodeForm, all_off};
+use super::second_factor::backup_code_hash;
 use super::{Auth, Error};
 use crate::crypto::random;
-use crate::crypto::seal::RootKey;
 use crate::domain::factor::Method;
 use crate::domain::ids::{AccountId, DeviceId};
 use crate::domain::secret::{AccessToken, BackupCode, Password};
@@ -13,11 +14,12 @@ use crate::domain::time::Timestamp;
 use crate::mail::{self, Letter};
 use crate::store::sessions::Live;
 use crate::store::signals::{self, Signal};
-use crate::store::{self, Tx, audit, devices, factors, pairings, sessions, tickets};
+use crate::store::{self, Tx, audit, devices, factors, pairings, sessions, tickets, totp};
 
 /// How many backup codes an account has, and how long each is (CONTRACT.md section 1).
 const CODES: usize = 10;
 const CODE_CHARS: usize = 8;
+const HALF_CHARS: usize = 5;
 
 /// What is on for an account.
 #[derive(Clone, Debug)]
@@ -26,6 +28,7 @@ pub(crate) struct DoubleAuth {
     pub(crate) methods: Vec<Method>,
     /// The approving devices, oldest first.
     pub(crate) approving: Vec<DeviceId>,
+    pub(crate) backup_codes_left: u64,
 }
 
 /// A phone that became an approving device.
@@ -38,11 +41,6 @@ pub(crate) struct Bound {
     pub(crate) token: AccessToken,
 }
 
-/// How a backup code is kept: keyed, and salted by its account.
-pub(super) fn backup_code_hash(root: &RootKey, account: uuid::Uuid, code: &BackupCode) -> [u8; 32] {
-    root.mac("backup code", &[account.as_bytes(), code.expose().trim().as_bytes()])
-}
-
 impl Auth {
     /// What is on for the session's account.
     pub(crate) async fn double_auth(&self, live: &Live) -> Result<DoubleAuth, Error> {
@@ -52,7 +50,8 @@ impl Auth {
             let devices = devices::list(tx, account, now).await?;
             let approving =
                 devices.iter().filter(|device| device.approving).map(|device| device.id).collect();
-            Ok(DoubleAuth { account: uuid, methods, approving })
+            let backup_codes_left = factors::codes_left(tx, account).await?;
+            Ok(DoubleAuth { account: uuid, methods, approving, backup_codes_left })
         };
         Ok(self.store.read(move |tx| Box::pin(async move { unit(tx).await })).await?)
     }
@@ -70,7 +69,7 @@ impl Auth {
         password: Option<&Password>,
         source: IpAddr,
     ) -> Result<Bound, Error> {
-        let codes = fresh_codes();
+        let codes = fresh_codes(CodeForm::Plain);
         let hashes = self.hashes(live, &codes);
         let ttl = self.config.device.session_ttl;
         let unit = async move |tx: &mut Tx, owner: Owner| {
@@ -164,10 +163,11 @@ impl Auth {
             match method {
                 Method::Mobile => release_phones(tx, live.account, now, now.plus(ttl)).await?,
                 Method::BackupCode => factors::clear_codes(tx, live.account).await?,
-                Method::Email | Method::Authenticator => {}
+                Method::Authenticator => totp::forget(tx, live.account).await?,
+                Method::Email => {}
             }
             if !factors::methods(tx, live.account).await?.iter().any(|left| left.turns_on()) {
-                factors::turn_all_off(tx, live.account).await?;
+                all_off(tx, &live).await?;
             }
             sessions::revoke_others(tx, live.account, live.id, now).await?;
             changed(tx, "factor.off", live.account, None, &source, now).await?;
@@ -193,10 +193,11 @@ impl Auth {
     pub(crate) async fn new_backup_codes(
         &self,
         live: &Live,
+        form: CodeForm,
         password: Option<&Password>,
         source: IpAddr,
     ) -> Result<Vec<BackupCode>, Error> {
-        let codes = fresh_codes();
+        let codes = fresh_codes(form);
         let hashes = self.hashes(live, &codes);
         let unit = async move |tx: &mut Tx, owner: Owner| {
             let Owner { live, source, now } = owner;
@@ -216,13 +217,18 @@ impl Auth {
         Ok(codes)
     }
 
-    fn hashes(&self, live: &Live, codes: &[BackupCode]) -> Vec<[u8; 32]> {
+    pub(super) fn hashes(&self, live: &Live, codes: &[BackupCode]) -> Vec<[u8; 32]> {
         codes.iter().map(|code| backup_code_hash(&self.root, live.account_uuid, code)).collect()
     }
 }
 
-fn fresh_codes() -> Vec<BackupCode> {
-    (0..CODES).map(|_| BackupCode::new(random::readable(CODE_CHARS))).collect()
+/// Ten new codes in the form of the surface that shows them.
+pub(super) fn fresh_codes(form: CodeForm) -> Vec<BackupCode> {
+    let one = || match form {
+        CodeForm::Plain => random::readable(CODE_CHARS),
+        CodeForm::Dashed => format!("{}-{}", random::readable(HALF_CHARS), random::readable(HALF_CHARS)),
+    };
+    (0..CODES).map(|_| BackupCode::new(one())).collect()
 }
 
 /// Takes the right to approve from every phone, with all that hangs on it.

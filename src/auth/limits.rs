@@ -38,6 +38,11 @@ pub(crate) const PAIRINGS_PER_SOURCE: Rule =
     Rule { name: "pairing/source", max: 300, window: Duration::from_secs(60) };
 /// Tickets that were used, expired or another account's, from one source.
 pub(crate) const TICKETS_PER_SOURCE: Rule = Rule { name: "ticket/source", max: 30, window: TEN_MINUTES };
+/// Codes that one source asks for, and for one address: a mailbox is not a stranger's to fill.
+pub(crate) const CODES_PER_SOURCE: Rule = Rule { name: "code/source", max: 60, window: TEN_MINUTES };
+pub(crate) const CODES_PER_ADDRESS: Rule = Rule { name: "code/address", max: 10, window: TEN_MINUTES };
+/// Refresh tokens that were none, from one source.
+pub(crate) const REFRESHES_PER_SOURCE: Rule = Rule { name: "refresh/source", max: 60, window: TEN_MINUTES };
 /// Accounts made from one source.
 pub(crate) const REGISTRATIONS_PER_SOURCE: Rule =
     Rule { name: "register/source", max: 60, window: TEN_MINUTES };
@@ -85,9 +90,25 @@ impl Limits {
 
     /// Counts one act of `source`, or says how long to wait.
     pub(crate) fn count(&self, rule: Rule, source: IpAddr) -> Result<(), Error> {
+        self.count_key(rule, self.key(rule, &[network(source).to_string().as_bytes()]))
+    }
+
+    /// Counts one act of `source` towards an address, or says how long to wait.
+    pub(crate) fn count_at(
+        &self,
+        rule: Rule,
+        source: IpAddr,
+        kind: &str,
+        email: &Email,
+    ) -> Result<(), Error> {
+        let parts = [network(source).to_string().into_bytes(), kind.into(), email.key().into()];
+        self.count_key(rule, self.key(rule, &parts.each_ref().map(Vec::as_slice)))
+    }
+
+    fn count_key(&self, rule: Rule, key: Key) -> Result<(), Error> {
         let Some(max) = self.scaled(rule.max) else { return Ok(()) };
         let now = self.clock.uptime();
-        let mut window = self.window(self.key(rule, &[network(source).to_string().as_bytes()]), rule, now);
+        let mut window = self.window(key, rule, now);
         if window.counted.len() as u64 >= max {
             return Err(Error::TooManyRequests(window.wait(now)));
         }

@@ -2,16 +2,22 @@
 
 mod approval;
 pub(crate) mod bearer;
+pub(crate) mod cookie;
+pub(crate) mod enrol;
 mod error;
 mod factors;
 mod keyring;
 pub(crate) mod limits;
+mod mailed_code;
 mod mint;
 pub(crate) mod operator;
 mod owner;
 mod password;
+mod refresh;
 pub(crate) mod register;
 mod resume;
+mod second_factor;
+mod trust;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,7 +27,7 @@ pub(crate) use error::Error;
 pub(crate) use factors::DoubleAuth;
 pub(crate) use keyring::Keyring;
 pub(crate) use limits::Limits;
-pub(crate) use mint::{Credential, Login};
+pub(crate) use mint::{Credential, First, Login, Minted, Wish};
 pub(crate) use password::Passwords;
 
 use crate::clock::Clock;
@@ -41,6 +47,7 @@ pub(crate) struct Auth {
     pub(crate) courier: Courier,
     passwords: Passwords,
     root: RootKey,
+    seal: SealKey,
 }
 
 /// The name under which the root key is sealed in the store.
@@ -61,10 +68,10 @@ impl Auth {
     ) -> Result<Self, Error> {
         let root = open_root(&store, &seal).await?;
         let names = crate::crypto::jwt::Names { issuer, audience: config.jwt.audience.clone() };
-        let keyring = Keyring::open(&store, seal, names, &config.jwt, clock.clone()).await?;
+        let keyring = Keyring::open(&store, seal.clone(), names, &config.jwt, clock.clone()).await?;
         let passwords = Passwords::new(&config.password)?;
         let limits = Limits::new(config.limits.factor, clock.clone(), root.clone());
-        Ok(Self { config, clock, store, keyring, limits, courier, passwords, root })
+        Ok(Self { config, clock, store, keyring, limits, courier, passwords, root, seal })
     }
 
     /// What a server does, and a command does not, before its first login.

@@ -6,7 +6,7 @@ use super::{Auth, Error};
 use crate::domain::account::{Account, Email, check_new_password};
 use crate::domain::ids::{AccountId, DeviceId};
 use crate::domain::secret::Password;
-use crate::store::{Tx, accounts, devices, factors, pairings, sessions, tickets};
+use crate::store::{Tx, accounts, devices, factors, pairings, sessions, tickets, totp, trusts};
 
 /// The source that stands in audit rows of commands.
 pub(crate) const OPERATOR: &str = "operator";
@@ -89,6 +89,8 @@ impl Auth {
                 Change::ResetFactors => {
                     release_phones(tx, account, now, until).await?;
                     factors::turn_all_off(tx, account).await?;
+                    totp::forget(tx, account).await?;
+                    trusts::revoke_all(tx, account).await?;
                     accounts::set_block(tx, account, None).await?;
                     factors::forget_failures(tx, account).await?;
                     "account.reset_factors"
@@ -118,6 +120,7 @@ impl Auth {
             sessions::revoke_logins(tx, account, now).await?;
             pairings::drop_asks(tx, account, now).await?;
             tickets::kill(tx, account, now).await?;
+            trusts::revoke_all(tx, account).await?;
             changed(tx, "password.set", account, None, OPERATOR, now).await
         };
         Ok(self.store.write(move |tx| Box::pin(async move { unit(tx).await })).await?)

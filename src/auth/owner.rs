@@ -12,7 +12,7 @@ use crate::domain::secret::Password;
 use crate::domain::time::Timestamp;
 use crate::mail::{self, Letter};
 use crate::store::sessions::Live;
-use crate::store::{self, Tx, accounts, devices, pairings, sessions, tickets};
+use crate::store::{self, Tx, accounts, devices, pairings, sessions, tickets, trusts};
 
 impl Auth {
     /// The devices that are logged in, oldest first.
@@ -74,6 +74,7 @@ impl Auth {
             sessions::revoke_others(tx, live.account, live.id, now).await?;
             pairings::drop_asks(tx, live.account, now).await?;
             tickets::kill(tx, live.account, now).await?;
+            trusts::revoke_all(tx, live.account).await?;
             changed(tx, "password.change", live.account, None, &source, now).await?;
             mail::post(tx, Letter::PasswordChanged { source: &source }, &live.email, live.language, now)
                 .await?;

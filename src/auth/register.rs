@@ -1,7 +1,7 @@
 //! Making accounts: by strangers where registration is open, and by operators.
 
 use super::limits::REGISTRATIONS_PER_SOURCE;
-use super::{Auth, Credential, Error, Login};
+use super::{Auth, Credential, Error, First, Login};
 use crate::config::Registration;
 use crate::crypto::random;
 use crate::domain::account::{Account, Email, check_new_password};
@@ -59,7 +59,8 @@ impl Auth {
             Err(Error::Weak(_)) => return Err(Error::RegistrationRefused),
             other => other?,
         };
-        self.mint(account, Credential::PasswordAlone, login).await
+        let first = First::Password(Box::new(account));
+        Ok(self.mint(first, Credential::PasswordAlone, login).await?.token)
     }
 
     /// Adds an account.

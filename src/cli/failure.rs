@@ -57,6 +57,17 @@ pub(super) fn words(error: auth::Error) -> anyhow::Error {
         | Error::SecondFactorNeeded(_)
         | Error::InvalidTicket
         | Error::InvalidBackupCode
+        | Error::InvalidCode
+        | Error::CodeExpired
+        | Error::TooManyTries
+        | Error::InvalidTotp
+        | Error::NoBackupCodes
+        | Error::TotpEnabled
+        | Error::TotpNotEnabled
+        | Error::EmailEnabled
+        | Error::NotVerified
+        | Error::InvalidChallenge
+        | Error::NotAnAddress
         | Error::NoMethod
         | Error::NotAnEmailMethod
         | Error::RegistrationClosed => error.code(),

@@ -19,8 +19,6 @@ const LATER: &[&str] = &[
     "mail.smtp_url",
     "approval.match",
     "approval.signed",
-    "refresh.ttl",
-    "refresh.grace",
     "mail_code.ttl",
     "mail_code.auth_ttl",
     "mail_code.allow",

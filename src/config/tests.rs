@@ -71,8 +71,9 @@ fn a_wrong_setting_is_named() {
 
 #[test]
 fn settings_of_later_releases_are_accepted_and_reported() {
-    let config = load("[mail_code]\nauth_ttl = \"1m\"\n", &[("READYLOGIN_REFRESH__TTL", "1s")]).unwrap();
-    assert_eq!(config.without_effect, ["refresh.ttl", "mail_code.auth_ttl"]);
+    let config =
+        load("[mail_code]\nauth_ttl = \"1m\"\n", &[("READYLOGIN_CROSS_DEVICE__SCOPE", "x")]).unwrap();
+    assert_eq!(config.without_effect, ["mail_code.auth_ttl", "cross_device.scope"]);
 }
 
 #[test]

@@ -5,3 +5,4 @@ pub(crate) mod keys;
 pub(crate) mod password;
 pub(crate) mod random;
 pub mod seal;
+pub(crate) mod totp;

@@ -26,6 +26,11 @@ pub(crate) fn readable(len: usize) -> String {
     drawn(len, b"abcdefghijkmnpqrstuvwxyzABCDEFGHJKLMNPQRSTUVWXYZ23456789")
 }
 
+/// `len` decimal digits, drawn evenly.
+pub(crate) fn digits(len: usize) -> String {
+    drawn(len, b"0123456789")
+}
+
 fn drawn(len: usize, set: &[u8]) -> String {
     // Rejecting what is beyond the largest multiple keeps the draw even.
     let limit = 256 - 256 % set.len();

@@ -12,6 +12,10 @@ pub enum Proof {
     Tap,
     /// A password and a one-time backup code.
     BackupCode,
+    /// A password and a code sent by mail.
+    MailedCode,
+    /// A password and the code of an authenticator app.
+    Totp,
 }
 
 impl Proof {
@@ -20,7 +24,7 @@ impl Proof {
         match self {
             Self::Password => &["pwd"],
             Self::Tap => &["pwd", "mca", "mfa"],
-            Self::BackupCode => &["pwd", "otp", "mfa"],
+            Self::BackupCode | Self::MailedCode | Self::Totp => &["pwd", "otp", "mfa"],
         }
     }
 
@@ -29,7 +33,9 @@ impl Proof {
         match self {
             Self::Password => "urn:readylogin:acr:pwd",
             Self::Tap => "urn:readylogin:acr:tap",
-            Self::BackupCode => "urn:readylogin:acr:otp",
+            Self::BackupCode | Self::Totp => "urn:readylogin:acr:otp",
+            // Mail is no channel of authentication that NIST SP 800-63B-4 §3.1.3 would accept; relying parties can tell.
+            Self::MailedCode => "urn:readylogin:acr:mail",
         }
     }
 }

@@ -32,6 +32,10 @@ pub struct Device {
     pub approving: bool,
     /// When it logged in first.
     pub created_at: Timestamp,
+    /// When it was last there, to the minute.
+    pub seen_at: Timestamp,
+    /// From which address.
+    pub seen_ip: String,
 }
 
 /// Operating system and browser out of a `User-Agent` header: a hint for the owner's eye, never a fact.

@@ -62,6 +62,26 @@ secret! {
     BackupCode
 }
 secret! {
+    /// A mailed code or the code of an authenticator app, as typed.
+    OneTimeCode
+}
+secret! {
+    /// What a cookie session is known by: 190 bits.
+    SessionToken
+}
+secret! {
+    /// What a sign-in whose second factor is awaited is known by.
+    ChallengeToken
+}
+secret! {
+    /// What a device that is not asked for a second factor is known by.
+    TrustToken
+}
+secret! {
+    /// What gets a fresh access token: 32 random bytes in hexadecimal.
+    RefreshToken
+}
+secret! {
     /// A signed access token.
     AccessToken
 }

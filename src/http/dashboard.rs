@@ -10,6 +10,7 @@ use super::Http;
 use super::error::Refusal;
 use super::extract::{Bearer, Client, Json, OptionalJson, PathText};
 use crate::auth::DoubleAuth;
+use crate::auth::enrol::CodeForm;
 use crate::domain::device::Device;
 use crate::domain::factor::Method;
 use crate::domain::ids::DeviceId;
@@ -23,7 +24,7 @@ pub(super) struct Fresh {
 }
 
 impl Fresh {
-    fn password(self) -> Option<Password> {
+    pub(super) fn password(self) -> Option<Password> {
         self.password.map(Password::new)
     }
 }
@@ -79,7 +80,8 @@ pub(super) async fn new_backup_codes(
     client: Client,
     OptionalJson(fresh): OptionalJson<Fresh>,
 ) -> Result<Response, Refusal> {
-    let codes = http.auth.new_backup_codes(&live, fresh.password().as_ref(), client.source).await?;
+    let codes =
+        http.auth.new_backup_codes(&live, CodeForm::Plain, fresh.password().as_ref(), client.source).await?;
     http.broker.account_changed(live.account);
     let answer = json!({"double_auth": {"id": live.account_uuid, "code": exposed(&codes)}});
     Ok((StatusCode::CREATED, axum::Json(answer)).into_response())
@@ -210,7 +212,7 @@ fn message(text: &str) -> Response {
     axum::Json(json!({"message": text})).into_response()
 }
 
-fn exposed(codes: &[BackupCode]) -> Value {
+pub(super) fn exposed(codes: &[BackupCode]) -> Value {
     codes.iter().map(BackupCode::expose).collect()
 }
 
@@ -218,7 +220,7 @@ fn exposed(codes: &[BackupCode]) -> Value {
 fn double_auth_json(state: &DoubleAuth) -> Value {
     let methods: Vec<_> = state.methods.iter().map(|method| method.as_str()).collect();
     let trusted = state.approving.first().map(ToString::to_string).unwrap_or_default();
-    json!({"double_auth": {"id": state.account, "methods": methods, "secret": "", "url": "", "trust_device_id": trusted}})
+    json!({"double_auth": {"id": state.account, "methods": methods, "secret": "", "url": "", "trust_device_id": trusted, "backup_codes_left": state.backup_codes_left}})
 }
 
 fn device_json(device: &Device, live: &Live) -> Value {
@@ -232,6 +234,8 @@ fn device_json(device: &Device, live: &Live) -> Value {
         "latitude": 0,
         "longitude": 0,
         "date": device.created_at.seconds(),
+        "last_used": device.seen_at.seconds(),
+        "last_ip": device.seen_ip,
         "trust_device": device.approving,
         "current": device.id == live.device,
     })

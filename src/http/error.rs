@@ -88,6 +88,15 @@ fn outside(error: &Error) -> (StatusCode, &'static str) {
         Error::StaleProof => (StatusCode::UNAUTHORIZED, "Prove your password again"),
         Error::UnknownDevice => (StatusCode::NOT_FOUND, "Device not found"),
         Error::InvalidTicket => (StatusCode::BAD_REQUEST, "invalid 2FA token"),
+        Error::InvalidCode | Error::CodeExpired | Error::TooManyTries => {
+            (StatusCode::BAD_REQUEST, "invalid 2FA token")
+        }
+        Error::InvalidTotp | Error::TotpNotEnabled => (StatusCode::BAD_REQUEST, "token 2fa is invalid"),
+        Error::NoBackupCodes => (StatusCode::BAD_REQUEST, "invalid backup code"),
+        Error::TotpEnabled | Error::EmailEnabled => (StatusCode::BAD_REQUEST, "this method is on already"),
+        Error::NotVerified => (StatusCode::BAD_REQUEST, "the address is not verified"),
+        Error::InvalidChallenge => (StatusCode::UNAUTHORIZED, "no login is under way"),
+        Error::NotAnAddress => (StatusCode::BAD_REQUEST, "Invalid email"),
         Error::InvalidBackupCode => (StatusCode::BAD_REQUEST, "invalid backup code"),
         Error::NoMethod => (StatusCode::BAD_REQUEST, "no 2FA method associated with"),
         Error::NotAnEmailMethod => (StatusCode::BAD_REQUEST, "email is not a valid 2FA method"),

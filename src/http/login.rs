@@ -10,9 +10,9 @@ use super::Http;
 use super::error::Refusal;
 use super::extract::{Bearer, Client, Json, KindPath, OptionalJson};
 use crate::auth::limits::TICKETS_PER_SOURCE;
-use crate::auth::{Credential, Error, Login};
+use crate::auth::{Credential, Error, First, Login, Wish};
 use crate::domain::device::{DeviceFacts, from_user_agent};
-use crate::domain::secret::{AccessToken, BackupCode, Password, Ticket};
+use crate::domain::secret::{AccessToken, BackupCode, OneTimeCode, Password, Ticket};
 use crate::domain::text::shown;
 
 /// A ticket in base64url: 256 bits.
@@ -82,8 +82,11 @@ pub(super) async fn exchange(
     let code = code.trim();
     let is_ticket =
         code.len() == TICKET_CHARS && code.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b));
-    let credential =
-        if is_ticket { Credential::Ticket(Ticket::new(code.to_owned())) } else { Credential::Shapeless };
+    let credential = if is_ticket {
+        Credential::Ticket(Ticket::new(code.to_owned()))
+    } else {
+        Credential::MailedCode(one_time(code))
+    };
     // A used, expired or foreign ticket counts for rates only (CONTRACT.md section 1, counters).
     let attempt = http.auth.limits.attempt(TICKETS_PER_SOURCE, client.source).await?;
     let login = body.login(&client);
@@ -103,6 +106,39 @@ pub(super) async fn backup_code(
     let code = BackupCode::new(body.backup_code.take().ok_or(Refusal::BadField)?);
     let login = body.login(&client);
     Ok(token(&body.mint(&http, &kind, Credential::BackupCode(code), login).await?))
+}
+
+pub(super) async fn authenticator(
+    State(http): State<Http>,
+    KindPath(kind): KindPath,
+    client: Client,
+    Json(mut body): Json<LoginBody>,
+) -> Result<Response, Refusal> {
+    let code = one_time(&body.token_2fa.take().ok_or(Refusal::BadField)?);
+    let login = body.login(&client);
+    Ok(token(&body.mint(&http, &kind, Credential::Totp(code), login).await?))
+}
+
+#[derive(Deserialize)]
+pub(super) struct SendCode {
+    email: Option<Value>,
+}
+
+/// Mails a login code; the answer is the same whether the address has an account or not.
+pub(super) async fn send_code(
+    State(http): State<Http>,
+    client: Client,
+    Json(body): Json<SendCode>,
+) -> Result<Response, Refusal> {
+    // What is no text is no address either.
+    let email = body.email.as_ref().and_then(Value::as_str).ok_or(Error::NotAnAddress)?;
+    http.auth.mail_login_code(email, client.language, client.source).await?;
+    Ok(axum::Json(json!({"email": "send"})).into_response())
+}
+
+/// A code as people type it: with spaces in the middle, or around.
+pub(super) fn one_time(text: &str) -> OneTimeCode {
+    OneTimeCode::new(text.chars().filter(|c| !c.is_whitespace()).collect())
 }
 
 /// Which sessions a logout ends.
@@ -138,7 +174,8 @@ impl LoginBody {
     ) -> Result<AccessToken, Error> {
         let password = Password::new(self.password);
         let account = http.auth.prove_password(kind, &self.email, &password, login.source).await?;
-        http.auth.mint(account, credential, login).await
+        let first = First::Password(Box::new(account));
+        Ok(http.auth.mint(first, credential, login).await?.token)
     }
 
     fn login(&self, client: &Client) -> Login {
@@ -162,6 +199,12 @@ impl LoginBody {
             os,
             browser,
         };
-        Login { device, client_id: text(&self.client_id), source: client.source, language: client.language }
+        Login {
+            device,
+            client_id: text(&self.client_id),
+            source: client.source,
+            language: client.language,
+            wish: Wish::AccessToken,
+        }
     }
 }

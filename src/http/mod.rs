@@ -3,6 +3,7 @@
 mod dashboard;
 mod error;
 mod extract;
+mod factors;
 mod health;
 mod login;
 mod pages;
@@ -80,12 +81,19 @@ fn login_routes() -> Router<Http> {
         .route("/auth/{type}/mobile_2fa", post(login::exchange))
         .route("/auth/{type}/email_2fa", post(login::exchange))
         .route("/auth/{type}/backup_code_2fa", post(login::backup_code))
+        .route("/auth/{type}/third_party_2fa", post(login::authenticator))
+        .route("/auth/sending_email", post(login::send_code))
         .route("/api/v1/auth/logout", post(login::logout))
 }
 
 fn account_routes() -> Router<Http> {
     Router::new()
         .route("/2fa/method/mobile", post(dashboard::bind_phone))
+        .route("/2fa/method/email", post(factors::enable_email))
+        .route("/2fa/method/third_party/generate", post(factors::begin_totp))
+        .route("/2fa/method/third_party", post(factors::confirm_totp))
+        .route("/dashboard/2fa/trusted", get(factors::trusted))
+        .route("/dashboard/2fa/trusted/{id}", delete(factors::revoke_trust))
         .route("/auth/creation_backup_code", post(dashboard::new_backup_codes))
         .route("/dashboard/2fa", get(dashboard::double_auth))
         .route("/dashboard/2fa/{method}", delete(dashboard::remove_method))

@@ -16,6 +16,7 @@ macro_rules! columns {
 const INSERT: &str = "INSERT INTO accounts (uuid, kind, email, email_key, name, phone, password, password_version, verified, language, image, created_at, updated_at) \
      VALUES ($1, $2, $3, $4, $5, $6, $7, 1, $8, $9, $10, $11, $11) ON CONFLICT DO NOTHING RETURNING id";
 const BY_EMAIL: &str = concat!("SELECT ", columns!(), " FROM accounts WHERE kind = $1 AND email_key = $2");
+const BY_ADDRESS: &str = concat!("SELECT ", columns!(), " FROM accounts WHERE email_key = $1 ORDER BY id");
 const BY_ID: &str = concat!("SELECT ", columns!(), " FROM accounts WHERE id = $1");
 const LIST: &str = concat!("SELECT ", columns!(), " FROM accounts ORDER BY kind, email_key");
 const DISABLE: &str =
@@ -62,6 +63,11 @@ pub(crate) async fn insert(tx: &mut Tx, new: New, now: Timestamp) -> Result<Opti
 
 pub(crate) async fn by_email(tx: &mut Tx, kind: &str, email: &Email) -> Result<Option<Account>, Error> {
     tx.optional(BY_EMAIL, [arg(kind), arg(email.key())]).await?.map(|row| read(&row)).transpose()
+}
+
+/// The accounts of every kind with this address.
+pub(crate) async fn by_address(tx: &mut Tx, email: &Email) -> Result<Vec<Account>, Error> {
+    tx.all(BY_ADDRESS, [arg(email.key())]).await?.iter().map(read).collect()
 }
 
 pub(crate) async fn by_id(tx: &mut Tx, id: AccountId) -> Result<Option<Account>, Error> {

@@ -1,5 +1,7 @@
 //! Devices of an account, and which of them may approve logins.
 
+use std::time::Duration;
+
 use super::{Error, Row, Tx, arg};
 use crate::domain::device::{Device, DeviceFacts};
 use crate::domain::ids::{AccountId, DeviceId};
@@ -7,12 +9,12 @@ use crate::domain::time::Timestamp;
 
 macro_rules! columns {
     () => {
-        "id, device_type, name, os, browser, location, ip, approving_since, created_at"
+        "id, device_type, name, os, browser, location, ip, approving_since, created_at, seen_at, seen_ip"
     };
 }
 
-const INSERT: &str = "INSERT INTO devices (account_id, device_type, name, os, browser, location, ip, created_at) \
-     VALUES ($1, $2, $3, $4, $5, $6, $7, $8) RETURNING id";
+const INSERT: &str = "INSERT INTO devices (account_id, device_type, name, os, browser, location, ip, created_at, seen_at, seen_ip) \
+     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $8, $7) RETURNING id";
 const LIST: &str = concat!(
     "SELECT ",
     columns!(),
@@ -26,9 +28,13 @@ const STOP: &str = "UPDATE devices SET approving_since = NULL WHERE account_id =
 const STOP_ALL: &str = "UPDATE devices SET approving_since = NULL WHERE account_id = $1";
 const REVOKE: &str = "UPDATE devices SET revoked_at = $3, approving_since = NULL WHERE account_id = $1 AND id = $2 AND revoked_at IS NULL";
 const NAME: &str = "SELECT name FROM devices WHERE id = $1";
+const SEEN: &str = "UPDATE devices SET seen_at = $3, seen_ip = $2 WHERE id = $1 AND (seen_ip <> $2 OR seen_at IS NULL OR seen_at < $4)";
 const OWNER: &str = "SELECT account_id FROM devices WHERE id = $1 AND revoked_at IS NULL";
 const MAY_APPROVE: &str = "SELECT 1 FROM devices \
      WHERE account_id = $1 AND id = $2 AND revoked_at IS NULL AND approving_since IS NOT NULL";
+
+/// How exact the time is at which a device was last there.
+pub(crate) const SEEN_EVERY: Duration = Duration::from_secs(60);
 
 pub(crate) async fn insert(
     tx: &mut Tx,
@@ -88,6 +94,12 @@ pub(crate) async fn name(tx: &mut Tx, id: DeviceId) -> Result<String, Error> {
     tx.one(NAME, [arg(id.0)]).await?.get(0)
 }
 
+/// Notes that the device was there just now; within a minute, and from the same address, once is enough.
+pub(crate) async fn seen(tx: &mut Tx, id: DeviceId, ip: &str, now: Timestamp) -> Result<(), Error> {
+    let args = [arg(id.0), arg(ip), arg(now), arg(now.minus(SEEN_EVERY))];
+    tx.execute(SEEN, args).await.map(drop)
+}
+
 /// Whose device this is, while it is not revoked.
 pub(crate) async fn owner(tx: &mut Tx, id: DeviceId) -> Result<Option<AccountId>, Error> {
     tx.optional(OWNER, [arg(id.0)]).await?.map(|row| row.get(0).map(AccountId)).transpose()
@@ -111,5 +123,8 @@ fn read(row: &Row) -> Result<Device, Error> {
         },
         approving: row.get::<Option<i64>>(7)?.is_some(),
         created_at: Timestamp(row.get(8)?),
+        // Devices of an older release have not been seen yet since.
+        seen_at: Timestamp(row.get::<Option<i64>>(9)?.unwrap_or(row.get(8)?)),
+        seen_ip: row.get(10)?,
     })
 }

@@ -15,10 +15,15 @@ const FAILED: &str = "INSERT INTO factor_failures (account_id, method, run) VALU
 const SUCCEEDED: &str = "DELETE FROM factor_failures WHERE account_id = $1 AND method = $2";
 const FORGET_FAILURES: &str = "DELETE FROM factor_failures WHERE account_id = $1";
 const CLEAR_CODES: &str = "DELETE FROM backup_codes WHERE account_id = $1";
-const ADD_CODE: &str = "INSERT INTO backup_codes (account_id, hash) VALUES ($1, $2)";
-const USE_CODE: &str =
-    "UPDATE backup_codes SET used_at = $3 WHERE account_id = $1 AND hash = $2 AND used_at IS NULL";
-const KNOWS_CODE: &str = "SELECT 1 FROM backup_codes WHERE account_id = $1 AND hash = $2";
+const CLEAR_PENDING: &str = "DELETE FROM backup_codes WHERE account_id = $1 AND pending = 1";
+const CLEAR_IN_FORCE: &str = "DELETE FROM backup_codes WHERE account_id = $1 AND pending = 0";
+const HAS_PENDING: &str = "SELECT 1 FROM backup_codes WHERE account_id = $1 AND pending = 1 LIMIT 1";
+const PROMOTE: &str = "UPDATE backup_codes SET pending = 0 WHERE account_id = $1";
+const CODES_LEFT: &str =
+    "SELECT COUNT(*) FROM backup_codes WHERE account_id = $1 AND used_at IS NULL AND pending = 0";
+const ADD_CODE: &str = "INSERT INTO backup_codes (account_id, hash, pending) VALUES ($1, $2, $3)";
+const USE_CODE: &str = "UPDATE backup_codes SET used_at = $3 WHERE account_id = $1 AND hash = $2 AND pending = 0 AND used_at IS NULL";
+const KNOWS_CODE: &str = "SELECT 1 FROM backup_codes WHERE account_id = $1 AND hash = $2 AND pending = 0";
 
 /// The methods that are on, in the order of [`Method`].
 pub(crate) async fn methods(tx: &mut Tx, account: AccountId) -> Result<Vec<Method>, Error> {
@@ -77,9 +82,34 @@ pub(crate) async fn replace_codes(
 ) -> Result<(), Error> {
     tx.execute(CLEAR_CODES, [arg(account.0)]).await?;
     for hash in hashes {
-        tx.execute(ADD_CODE, [arg(account.0), arg(hash.as_slice())]).await?;
+        tx.execute(ADD_CODE, [arg(account.0), arg(hash.as_slice()), arg(false)]).await?;
     }
     turn_on(tx, account, Method::BackupCode, now).await
+}
+
+/// Keeps these hashes until the factor that they were shown with is proven; those in force stay until then.
+pub(crate) async fn prepare_codes(tx: &mut Tx, account: AccountId, hashes: &[[u8; 32]]) -> Result<(), Error> {
+    tx.execute(CLEAR_PENDING, [arg(account.0)]).await?;
+    for hash in hashes {
+        tx.execute(ADD_CODE, [arg(account.0), arg(hash.as_slice()), arg(true)]).await?;
+    }
+    Ok(())
+}
+
+/// Puts the codes in force that were prepared, if there are any.
+pub(crate) async fn promote_codes(tx: &mut Tx, account: AccountId, now: Timestamp) -> Result<(), Error> {
+    if tx.optional(HAS_PENDING, [arg(account.0)]).await?.is_none() {
+        return Ok(());
+    }
+    tx.execute(CLEAR_IN_FORCE, [arg(account.0)]).await?;
+    tx.execute(PROMOTE, [arg(account.0)]).await?;
+    turn_on(tx, account, Method::BackupCode, now).await
+}
+
+/// How many backup codes have not been used.
+pub(crate) async fn codes_left(tx: &mut Tx, account: AccountId) -> Result<u64, Error> {
+    let left: i64 = tx.one(CODES_LEFT, [arg(account.0)]).await?.get(0)?;
+    Ok(u64::try_from(left).unwrap_or(0))
 }
 
 pub(crate) async fn clear_codes(tx: &mut Tx, account: AccountId) -> Result<(), Error> {

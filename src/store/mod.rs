@@ -5,18 +5,23 @@
 
 pub(crate) mod accounts;
 pub(crate) mod audit;
+pub(crate) mod challenges;
 pub(crate) mod devices;
 pub(crate) mod factors;
 pub(crate) mod hits;
 pub(crate) mod keys;
+pub(crate) mod mailed_codes;
 pub(crate) mod outbox;
 pub(crate) mod pairings;
 mod postgres;
+pub(crate) mod refresh;
 pub(crate) mod sessions;
 pub(crate) mod signals;
 mod sqlite;
 pub(crate) mod sweep;
 pub(crate) mod tickets;
+pub(crate) mod totp;
+pub(crate) mod trusts;
 mod tx;
 
 use futures_util::future::BoxFuture;

@@ -5,12 +5,25 @@ use crate::domain::ids::{AccountId, DeviceId, SessionId};
 use crate::domain::language::Language;
 use crate::domain::time::Timestamp;
 
-const INSERT: &str = "INSERT INTO sessions (uuid, account_id, device_id, client_id, amr, acr, auth_time, proved_at, created_at, expires_at) \
-     VALUES ($1, $2, $3, $4, $5, $6, $7, $7, $7, $8)";
-const LIVE: &str = "SELECT s.account_id, s.device_id, s.client_id, s.amr, s.acr, s.auth_time, s.proved_at, s.expires_at, \
-     d.approving_since, d.name, a.kind, a.email, a.uuid, a.language FROM sessions s \
-     JOIN accounts a ON a.id = s.account_id JOIN devices d ON d.id = s.device_id \
-     WHERE s.uuid = $1 AND s.revoked_at IS NULL AND s.expires_at > $2 AND a.disabled_at IS NULL AND d.revoked_at IS NULL";
+const INSERT: &str = "INSERT INTO sessions (uuid, account_id, device_id, client_id, amr, acr, auth_time, proved_at, created_at, expires_at, token, ip, agent, renewed_at) \
+     VALUES ($1, $2, $3, $4, $5, $6, $7, $7, $7, $8, $9, $10, $11, $7)";
+macro_rules! live {
+    ($key:literal) => {
+        concat!(
+            "SELECT s.account_id, s.device_id, s.client_id, s.amr, s.acr, s.auth_time, s.proved_at, s.expires_at, \
+             d.approving_since, d.name, a.kind, a.email, a.uuid, a.language, s.uuid, s.created_at, s.renewed_at, s.ip, s.agent \
+             FROM sessions s JOIN accounts a ON a.id = s.account_id JOIN devices d ON d.id = s.device_id WHERE ",
+            $key,
+            " = $1 AND s.revoked_at IS NULL AND s.expires_at > $2 AND a.disabled_at IS NULL AND d.revoked_at IS NULL"
+        )
+    };
+}
+
+const LIVE: &str = live!("s.uuid");
+const BY_TOKEN: &str = live!("s.token");
+const SET_TOKEN: &str = "UPDATE sessions SET token = $2, renewed_at = $3 WHERE uuid = $1";
+const RENEW: &str =
+    "UPDATE sessions SET renewed_at = $2, expires_at = $3 WHERE uuid = $1 AND expires_at < $3";
 const PROVE: &str = "UPDATE sessions SET proved_at = $2 WHERE uuid = $1";
 const SLIDE: &str = "UPDATE sessions SET expires_at = $2 WHERE device_id = $1 AND revoked_at IS NULL AND expires_at < $2 \
      AND EXISTS (SELECT 1 FROM devices d WHERE d.id = sessions.device_id AND d.approving_since IS NOT NULL)";
@@ -32,6 +45,11 @@ pub(crate) struct New {
     pub(crate) amr: String,
     pub(crate) acr: &'static str,
     pub(crate) expires_at: Timestamp,
+    /// The hash of a cookie session's token.
+    pub(crate) token: Option<[u8; 32]>,
+    /// From where it was begun, and by what.
+    pub(crate) ip: String,
+    pub(crate) agent: String,
 }
 
 /// A session whose account and device live too.
@@ -56,6 +74,12 @@ pub(crate) struct Live {
     /// When a password or factor was last proven in it.
     pub(crate) proved_at: Timestamp,
     pub(crate) expires_at: Timestamp,
+    pub(crate) created_at: Timestamp,
+    /// When its end was last moved on.
+    pub(crate) renewed_at: Timestamp,
+    /// From where it was begun, and by what.
+    pub(crate) ip: String,
+    pub(crate) agent: String,
 }
 
 pub(crate) async fn insert(tx: &mut Tx, new: New, now: Timestamp) -> Result<(), Error> {
@@ -68,13 +92,36 @@ pub(crate) async fn insert(tx: &mut Tx, new: New, now: Timestamp) -> Result<(), 
         arg(new.acr),
         arg(now),
         arg(new.expires_at),
+        arg(new.token),
+        arg(new.ip),
+        arg(new.agent),
     ];
     tx.execute(INSERT, args).await.map(drop)
 }
 
 /// The session, unless it, its device or its account has ended.
 pub(crate) async fn live(tx: &mut Tx, id: SessionId, now: Timestamp) -> Result<Option<Live>, Error> {
-    tx.optional(LIVE, [arg(id.to_string()), arg(now)]).await?.map(|row| read(&row, id)).transpose()
+    tx.optional(LIVE, [arg(id.to_string()), arg(now)]).await?.map(|row| read(&row)).transpose()
+}
+
+/// The session of a cookie's token, unless it, its device or its account has ended.
+pub(crate) async fn by_token(tx: &mut Tx, token: &[u8; 32], now: Timestamp) -> Result<Option<Live>, Error> {
+    tx.optional(BY_TOKEN, [arg(token.as_slice()), arg(now)]).await?.map(|row| read(&row)).transpose()
+}
+
+/// Lets a session be known by another token; the old one is worth nothing from now on.
+pub(crate) async fn set_token(
+    tx: &mut Tx,
+    id: SessionId,
+    token: &[u8; 32],
+    now: Timestamp,
+) -> Result<(), Error> {
+    tx.execute(SET_TOKEN, [arg(id.to_string()), arg(token.as_slice()), arg(now)]).await.map(drop)
+}
+
+/// Moves the end of a session on.
+pub(crate) async fn renew(tx: &mut Tx, id: SessionId, until: Timestamp, now: Timestamp) -> Result<(), Error> {
+    tx.execute(RENEW, [arg(id.to_string()), arg(now), arg(until)]).await.map(drop)
 }
 
 /// Notes that the owner proved to be there just now.
@@ -121,10 +168,14 @@ pub(crate) async fn revoke_logins(tx: &mut Tx, account: AccountId, now: Timestam
     tx.execute(REVOKE_LOGINS, [arg(account.0), arg(now)]).await.map(drop)
 }
 
-fn read(row: &Row, id: SessionId) -> Result<Live, Error> {
+fn read(row: &Row) -> Result<Live, Error> {
     let damaged = |_| Error::Failed("sessions: a row with a damaged uuid".to_owned());
     Ok(Live {
-        id,
+        id: row.get::<String>(14)?.parse().map_err(damaged)?,
+        created_at: Timestamp(row.get(15)?),
+        renewed_at: Timestamp(row.get::<Option<i64>>(16)?.unwrap_or(row.get(15)?)),
+        ip: row.get(17)?,
+        agent: row.get(18)?,
         account: AccountId(row.get(0)?),
         device: DeviceId(row.get(1)?),
         client_id: row.get(2)?,

@@ -18,6 +18,8 @@ const STATEMENTS: [&str; TABLES] = [
     "DELETE FROM devices WHERE id IN (SELECT id FROM devices d WHERE created_at < $1 \
      AND NOT EXISTS (SELECT 1 FROM sessions s WHERE s.device_id = d.id) LIMIT 500)",
     "DELETE FROM mailed_codes WHERE id IN (SELECT id FROM mailed_codes WHERE expires_at < $1 LIMIT 500)",
+    "DELETE FROM mailed_code_turns WHERE subject IN (SELECT subject FROM mailed_code_turns WHERE at < $1 LIMIT 500)",
+    "DELETE FROM refresh_tokens WHERE hash IN (SELECT hash FROM refresh_tokens WHERE expires_at < $1 LIMIT 500)",
     "DELETE FROM challenges WHERE hash IN (SELECT hash FROM challenges WHERE expires_at < $1 LIMIT 500)",
     "DELETE FROM trusts WHERE id IN (SELECT id FROM trusts WHERE expires_at < $1 LIMIT 500)",
     "DELETE FROM hits WHERE id IN (SELECT id FROM hits WHERE expires_at < $1 LIMIT 500)",
@@ -25,7 +27,7 @@ const STATEMENTS: [&str; TABLES] = [
 ];
 
 /// How many tables are swept.
-pub(crate) const TABLES: usize = 9;
+pub(crate) const TABLES: usize = 11;
 
 /// Removes one batch of a table and returns how many rows it was.
 pub(crate) async fn batch(tx: &mut Tx, table: usize, now: Timestamp) -> Result<u64, Error> {

@@ -29,7 +29,7 @@ pub(super) enum Connection {
 pub(crate) enum Arg {
     Integer(Option<i64>),
     Text(Option<String>),
-    Blob(Vec<u8>),
+    Blob(Option<Vec<u8>>),
 }
 
 /// Turns what the aggregates hold into an argument.
@@ -178,7 +178,13 @@ impl From<Option<String>> for Arg {
 
 impl From<&[u8]> for Arg {
     fn from(value: &[u8]) -> Self {
-        Self::Blob(value.to_vec())
+        Self::Blob(Some(value.to_vec()))
+    }
+}
+
+impl From<Option<[u8; 32]>> for Arg {
+    fn from(value: Option<[u8; 32]>) -> Self {
+        Self::Blob(value.map(Vec::from))
     }
 }
 

@@ -237,6 +237,17 @@ pub(super) fn error(error: &Error) -> String {
         Error::SecondFactorNeeded(_)
         | Error::InvalidTicket
         | Error::InvalidBackupCode
+        | Error::InvalidCode
+        | Error::CodeExpired
+        | Error::TooManyTries
+        | Error::InvalidTotp
+        | Error::NoBackupCodes
+        | Error::TotpEnabled
+        | Error::TotpNotEnabled
+        | Error::EmailEnabled
+        | Error::NotVerified
+        | Error::InvalidChallenge
+        | Error::NotAnAddress
         | Error::NoMethod
         | Error::NotAnEmailMethod
         | Error::RegistrationClosed

@@ -41,6 +41,13 @@ CREATE TABLE mailed_codes (
 CREATE INDEX mailed_codes_of_subject ON mailed_codes (subject, id);
 CREATE INDEX mailed_codes_over ON mailed_codes (expires_at);
 
+-- One row for each subject: who wants to send a code takes it first, so that of many at once one sends.
+CREATE TABLE mailed_code_turns (
+    subject BLOB PRIMARY KEY,
+    at BIGINT NOT NULL
+);
+CREATE INDEX mailed_code_turns_over ON mailed_code_turns (at);
+
 -- Sign-ins whose password was right and whose second factor is awaited.
 CREATE TABLE challenges (
     hash BLOB PRIMARY KEY,
@@ -69,3 +76,16 @@ CREATE INDEX trusts_over ON trusts (expires_at);
 
 -- Mail in two forms.
 ALTER TABLE outbox ADD COLUMN html TEXT NOT NULL DEFAULT '';
+
+-- Some surfaces name no kind: an address is looked up among all of them.
+CREATE INDEX accounts_by_address ON accounts (email_key);
+
+-- Refresh tokens by their hash; the successor of each is derived from it, so it need not be kept.
+CREATE TABLE refresh_tokens (
+    hash BLOB PRIMARY KEY,
+    session TEXT NOT NULL REFERENCES sessions (uuid) ON DELETE CASCADE,
+    expires_at BIGINT NOT NULL,
+    replaced_at BIGINT
+);
+CREATE INDEX refresh_tokens_of_session ON refresh_tokens (session);
+CREATE INDEX refresh_tokens_over ON refresh_tokens (expires_at);

@@ -1,0 +1,173 @@
+//! Cookie sessions and sign-ins under way: their tokens, how they are renewed, and what a code proves inside of them.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use super::bearer::{Demand, Owner};
+use super::enrol::{hash_of, put_in_force, rotate_session, turn_on};
+use super::{Auth, Error};
+use crate::crypto::random;
+use crate::crypto::seal::digest;
+use crate::domain::account::Account;
+use crate::domain::factor::Method;
+use crate::domain::secret::{BackupCode, ChallengeToken, OneTimeCode, SessionToken};
+use crate::store::sessions::Live;
+use crate::store::totp::{self, Which};
+use crate::store::{Tx, accounts, challenges, devices, factors, sessions};
+
+/// A session is renewed when it was not for so long (CONTRACT.md section 6), or for a seventh of its life.
+const RENEW_EVERY: Duration = Duration::from_secs(86_400);
+
+/// A code that is shown inside of a session.
+#[derive(Clone, Debug)]
+pub(crate) enum InSession {
+    MailedCode(OneTimeCode),
+    Totp(OneTimeCode),
+    BackupCode(BackupCode),
+}
+
+impl Auth {
+    /// Begins a sign-in whose password was just proven and whose second factor is awaited.
+    pub(crate) async fn challenge(&self, account: &Account, remember: bool) -> Result<ChallengeToken, Error> {
+        let token = ChallengeToken::new(random::alphanumeric(32));
+        self.keep_challenge(&token, account, remember).await?;
+        Ok(token)
+    }
+
+    /// Notes that an account's password was proven, for a surface whose second step names the address again.
+    pub(crate) async fn note_first_step(&self, account: &Account) -> Result<(), Error> {
+        self.keep_challenge(&self.first_step(account), account, true).await
+    }
+
+    /// What [`Auth::note_first_step`] noted is known by this.
+    pub(crate) fn first_step(&self, account: &Account) -> ChallengeToken {
+        let mac = self.root.mac("first step", &[account.uuid.as_bytes()]);
+        ChallengeToken::new(crate::crypto::seal::base64url(&mac))
+    }
+
+    async fn keep_challenge(
+        &self,
+        token: &ChallengeToken,
+        account: &Account,
+        remember: bool,
+    ) -> Result<(), Error> {
+        let (hash, account) = (digest(token.expose().as_bytes()), account.clone());
+        let until = self.now().plus(self.config.two_factor.cookie_ttl);
+        let unit = async move |tx: &mut Tx| challenges::insert(tx, &hash, &account, remember, until).await;
+        Ok(self.store.write(move |tx| Box::pin(async move { unit(tx).await })).await?)
+    }
+
+    /// Whose sign-in is under way.
+    ///
+    /// # Errors
+    /// `InvalidChallenge` for one that is unknown, over, or was begun with another password.
+    pub(crate) async fn challenged(&self, token: &ChallengeToken) -> Result<(Account, Vec<Method>), Error> {
+        let (hash, now) = (digest(token.expose().as_bytes()), self.now());
+        let unit = async move |tx: &mut Tx| {
+            let Some(challenge) = challenges::live(tx, &hash, now).await? else { return Ok(None) };
+            let methods = factors::methods(tx, challenge.account).await?;
+            let account = accounts::by_id(tx, challenge.account).await?;
+            let same =
+                |a: &Account| a.password_version == challenge.password_version && a.disabled_at.is_none();
+            Ok(account.filter(same).map(|account| (account, methods)))
+        };
+        let found = self.store.read(move |tx| Box::pin(async move { unit(tx).await })).await?;
+        found.ok_or(Error::InvalidChallenge)
+    }
+
+    /// The live session of a cookie's token.
+    pub(crate) async fn cookie_session(&self, token: &str) -> Result<Option<Live>, Error> {
+        let (hash, now) = (digest(token.as_bytes()), self.now());
+        Ok(self
+            .store
+            .read(move |tx| Box::pin(async move { sessions::by_token(tx, &hash, now).await }))
+            .await?)
+    }
+
+    /// Moves the end of a session on when it was not for a day; the session as it is then, if it was.
+    pub(crate) async fn renew_session(&self, live: &Live, source: IpAddr) -> Result<Option<Live>, Error> {
+        let (now, ttl) = (self.now(), self.config.session.ttl);
+        if now.since(live.renewed_at) < RENEW_EVERY.min(ttl / 7) {
+            return Ok(None);
+        }
+        let (id, device, ip) = (live.id, live.device, source.to_string());
+        let unit = async move |tx: &mut Tx| {
+            sessions::renew(tx, id, now.plus(ttl), now).await?;
+            devices::seen(tx, device, &ip, now).await?;
+            sessions::live(tx, id, now).await
+        };
+        Ok(self.store.write(move |tx| Box::pin(async move { unit(tx).await })).await?)
+    }
+
+    /// Proves a factor inside of a session. The first code of an app that is being set up, or a mailed code while
+    /// two-factor login is off, turns it on; then, and only then, the session goes by `rotated`.
+    ///
+    /// # Errors
+    /// `Locked`, or the code's refusal; `TotpNotEnabled`, `NoBackupCodes`.
+    pub(crate) async fn prove_in_session(
+        &self,
+        live: &Live,
+        code: InSession,
+        rotated: &SessionToken,
+        source: IpAddr,
+    ) -> Result<bool, Error> {
+        let (factor, token) = (self.second_factor(source), Some(hash_of(rotated)));
+        let unit = async move |tx: &mut Tx, owner: Owner| {
+            let id = owner.live.account;
+            let Some(account) = accounts::by_id(tx, id).await? else {
+                return Ok(Err(Error::NotAuthenticated));
+            };
+            if let Some(left) = account.block_left(owner.now) {
+                return Ok(Err(Error::Locked(left)));
+            }
+            let methods = factors::methods(tx, id).await?;
+            let has_app = methods.contains(&Method::Authenticator);
+            let was_on = methods.iter().any(|method| method.turns_on());
+            let proven = match &code {
+                InSession::Totp(code) if factor.step_of(tx, id, Which::Pending, code).await?.is_some() => {
+                    if let Err(refused) = put_in_force(tx, &factor, &owner, code).await? {
+                        return Ok(Err(refused));
+                    }
+                    // This surface offers mailed codes beside the app (CONTRACT.md section 1).
+                    turn_on(tx, &owner, Method::Email).await?;
+                    rotate_session(tx, &owner, token).await?;
+                    return Ok(Ok(true));
+                }
+                InSession::Totp(_) if totp::secret(tx, id, Which::Pending).await?.is_some() && !has_app => {
+                    return Ok(Err(Error::InvalidTotp));
+                }
+                InSession::Totp(_) if !has_app => {
+                    return Ok(Err(Error::TotpNotEnabled));
+                }
+                InSession::BackupCode(_) if !methods.contains(&Method::BackupCode) => {
+                    return Ok(Err(Error::NoBackupCodes));
+                }
+                InSession::Totp(code) => factor.totp(tx, &account, code, true).await?,
+                InSession::BackupCode(code) => factor.backup_code(tx, &account, code, true).await?,
+                InSession::MailedCode(code) => factor.mailed_code(tx, &account, code, false).await?,
+            };
+            if let Err(refused) = proven {
+                return Ok(Err(refused));
+            }
+            let turns_on = !was_on && matches!(code, InSession::MailedCode(_));
+            if turns_on && !owner.live.is_fresh(owner.now) {
+                return Ok(Err(Error::StaleProof));
+            }
+            if turns_on {
+                turn_on(tx, &owner, Method::Email).await?;
+                rotate_session(tx, &owner, token).await?;
+            }
+            sessions::prove(tx, owner.live.id, owner.now).await?;
+            Ok(Ok(turns_on))
+        };
+        self.as_owner(live, Demand::Session, source, move |tx, owner| {
+            Box::pin(async move { unit(tx, owner).await })
+        })
+        .await
+    }
+}
+
+/// A token for a session that is about to be known by another one.
+pub(crate) fn fresh_session_token() -> SessionToken {
+    SessionToken::new(random::alphanumeric(32))
+}

@@ -1,0 +1,174 @@
+//! Mailing codes: to an address, whether it has an account or not, and checking what comes back.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use subtle::ConstantTimeEq as _;
+
+use super::limits::{CODES_PER_ADDRESS, CODES_PER_SOURCE};
+use super::{Auth, Error};
+use crate::crypto::random;
+use crate::crypto::seal::RootKey;
+use crate::domain::account::{Account, Email};
+use crate::domain::language::Language;
+use crate::domain::secret::OneTimeCode;
+use crate::domain::time::Timestamp;
+use crate::mail::{self, Letter};
+use crate::store::mailed_codes::{self, Subject, TRIES};
+use crate::store::{self, Tx, accounts, audit};
+
+/// A code that was sent so recently is not sent again while it is live (CONTRACT.md section 1).
+const AGAIN: Duration = Duration::from_secs(60);
+
+/// What a code is for; one for another purpose is no code.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Purpose<'a> {
+    /// A login of any account with this address.
+    Login(&'a Email),
+    /// Turning mailed codes on for this account.
+    Enable(uuid::Uuid),
+}
+
+impl Purpose<'_> {
+    pub(super) fn subject(self, root: &RootKey) -> Subject {
+        match self {
+            Self::Login(email) => root.mac("mailed code", &[b"login", email.key().as_bytes()]),
+            Self::Enable(account) => root.mac("mailed code", &[b"enable", account.as_bytes()]),
+        }
+    }
+}
+
+/// What trying a mailed code led to.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Tried {
+    Right,
+    Wrong,
+    /// It was right, once: not held against anybody.
+    UsedBefore,
+    /// This try was one too many: the code is dead.
+    TooMany,
+    /// There is no live code.
+    NoCode,
+}
+
+/// Tries a code against the newest of its subject; a right one is spent, a wrong one counted against that code.
+pub(super) async fn attempt(
+    tx: &mut Tx,
+    root: &RootKey,
+    subject: &Subject,
+    code: &OneTimeCode,
+    now: Timestamp,
+) -> Result<Tried, store::Error> {
+    let hash = code_hash(root, subject, code);
+    let newest = mailed_codes::newest(tx, subject).await?;
+    if let Some(newest) = newest.filter(|newest| !newest.used && newest.expires_at > now) {
+        let is_it = bool::from(newest.hash.ct_eq(&hash));
+        if is_it && mailed_codes::spend(tx, newest.id, now).await? {
+            return Ok(Tried::Right);
+        }
+        if mailed_codes::was_spent(tx, subject, &hash).await? {
+            return Ok(Tried::UsedBefore);
+        }
+        // The right code, too, is one try too many once five were wrong.
+        return Ok(match mailed_codes::tried(tx, newest.id).await? {
+            tries if tries <= TRIES => Tried::Wrong,
+            tries if tries == TRIES + 1 => Tried::TooMany,
+            _ => Tried::NoCode,
+        });
+    }
+    let was_spent = mailed_codes::was_spent(tx, subject, &hash).await?;
+    Ok(if was_spent { Tried::UsedBefore } else { Tried::NoCode })
+}
+
+/// How a code is kept: six digits are guessed in no time, so its hash is keyed.
+fn code_hash(root: &RootKey, subject: &Subject, code: &OneTimeCode) -> [u8; 32] {
+    root.mac("mailed code hash", &[subject, code.expose().as_bytes()])
+}
+
+impl Auth {
+    /// Mails a login code to an address, if an account has it; a stranger can't tell. Takes anything for an address.
+    ///
+    /// # Errors
+    /// `NotAnAddress`; `TooManyRequests`, kept alike for known and unknown addresses; `Busy`.
+    pub(crate) async fn mail_login_code(
+        &self,
+        email: &str,
+        language: Option<Language>,
+        source: IpAddr,
+    ) -> Result<(), Error> {
+        let email = Email::parse(email).ok_or(Error::NotAnAddress)?;
+        self.limits.count(CODES_PER_SOURCE, source)?;
+        self.limits.count_at(CODES_PER_ADDRESS, source, "", &email)?;
+        self.mail_code(Purpose::Login(&email), email.clone(), language, self.config.otp.ttl, source).await
+    }
+
+    /// Mails a login code to an account whose password was proven.
+    pub(crate) async fn mail_code_to(
+        &self,
+        account: &Account,
+        ttl: Duration,
+        source: IpAddr,
+    ) -> Result<(), Error> {
+        let email = account.email.clone();
+        self.mail_code(Purpose::Login(&email), email.clone(), account.language, ttl, source).await
+    }
+
+    /// Mails a code that proves an address before mailed codes become its account's second factor.
+    pub(crate) async fn mail_enable_code(&self, account: &Account, source: IpAddr) -> Result<(), Error> {
+        let (purpose, email) = (Purpose::Enable(account.uuid), account.email.clone());
+        self.mail_code(purpose, email, account.language, self.config.otp.ttl, source).await
+    }
+
+    async fn mail_code(
+        &self,
+        purpose: Purpose<'_>,
+        email: Email,
+        language: Option<Language>,
+        ttl: Duration,
+        source: IpAddr,
+    ) -> Result<(), Error> {
+        let (subject, now) = (purpose.subject(&self.root), self.now());
+        let is_login = matches!(purpose, Purpose::Login(_));
+        let code = OneTimeCode::new(random::digits(6));
+        let hash = code_hash(&self.root, &subject, &code);
+        let (minutes, source) = (ttl.as_secs().div_ceil(60), source.to_string());
+        let unit = async move |tx: &mut Tx| {
+            mailed_codes::take_turn(tx, &subject, now).await?;
+            let newest = mailed_codes::newest(tx, &subject).await?;
+            let owner = accounts::by_address(tx, &email).await?;
+            let owner = owner.into_iter().find(|account| account.disabled_at.is_none());
+            if newest.is_some_and(|code| code.is_live(now) && code.created_at.plus(AGAIN) > now) {
+                return Ok(());
+            }
+            mailed_codes::insert(tx, &subject, &hash, now.plus(ttl), now).await?;
+            let letter = if is_login {
+                Letter::LoginCode { code: code.expose(), minutes, source: &source }
+            } else {
+                Letter::EnableCode { code: code.expose(), minutes, source: &source }
+            };
+            let entry = audit::Entry {
+                event: "code.mail",
+                outcome: if owner.is_some() { "ok" } else { "unknown" },
+                account: owner.as_ref().map(|account| account.id),
+                device: None,
+                pairing: None,
+                source: &source,
+            };
+            audit::record(tx, entry, now).await?;
+            match owner {
+                Some(owner) => {
+                    let language = owner.language.or(language).unwrap_or_default();
+                    mail::post(tx, letter, owner.email.as_given(), language, now).await
+                }
+                // Written all the same, and thrown away.
+                None => {
+                    mail::discard(letter, language.unwrap_or_default(), now);
+                    Ok(())
+                }
+            }
+        };
+        self.store.write(move |tx| Box::pin(async move { unit(tx).await })).await?;
+        self.courier.ring();
+        Ok(())
+    }
+}

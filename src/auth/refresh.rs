@@ -1,0 +1,115 @@
+//! Refresh tokens (RFC 9700 §4.14.2): each is replaced at its first use; whoever shows a replaced one again, but for an
+//! honest repeat, ends the session for everybody who holds a piece of it.
+
+use std::net::IpAddr;
+
+use super::factors::changed;
+use super::limits::REFRESHES_PER_SOURCE;
+use super::{Auth, Error};
+use crate::crypto::random;
+use crate::crypto::seal::{RootKey, digest};
+use crate::domain::ids::SessionId;
+use crate::domain::secret::{AccessToken, RefreshToken};
+use crate::domain::time::Timestamp;
+use crate::store::sessions::Live;
+use crate::store::{self, Tx, accounts, refresh, sessions};
+
+/// A refresh token on its way into the store.
+pub(super) struct Fresh {
+    pub(super) token: RefreshToken,
+    pub(super) ttl: std::time::Duration,
+}
+
+impl Fresh {
+    /// Keeps it for a session.
+    pub(super) async fn keep(
+        &self,
+        tx: &mut Tx,
+        session: SessionId,
+        now: Timestamp,
+    ) -> Result<(), store::Error> {
+        refresh::insert(tx, &hash(&self.token), session, now.plus(self.ttl)).await
+    }
+}
+
+/// What a refresh token led to; a session that was ended for it is a value, since it has to stay ended.
+enum Outcome {
+    Replaced(Box<Live>),
+    Reused(Box<Live>),
+    Unknown,
+}
+
+impl Auth {
+    pub(super) fn fresh_refresh_token(&self) -> Fresh {
+        Fresh { token: RefreshToken::new(hex(&random::bytes::<32>())), ttl: self.config.refresh.ttl }
+    }
+
+    /// Exchanges a refresh token for a fresh access token and its successor. A repeat within `refresh.grace`, while the
+    /// successor is unused, gets the same successor again: two tabs, or a lost answer.
+    ///
+    /// # Errors
+    /// `NotAuthenticated` for one that is unknown, expired, or used before: then its session has ended.
+    pub(crate) async fn refresh(
+        &self,
+        token: &RefreshToken,
+        source: IpAddr,
+    ) -> Result<(AccessToken, RefreshToken, Live), Error> {
+        let attempt = self.limits.attempt(REFRESHES_PER_SOURCE, source).await?;
+        let next = Fresh { token: successor(&self.root, token), ttl: self.config.refresh.ttl };
+        let (successor, old) = (next.token.clone(), hash(token));
+        let (now, grace, ip) = (self.now(), self.config.refresh.grace, source.to_string());
+        let unit = async move |tx: &mut Tx| {
+            let Some(kept) = refresh::find(tx, &old).await? else { return Ok(Outcome::Unknown) };
+            let Some(live) = sessions::live(tx, kept.session, now).await? else {
+                return Ok(Outcome::Unknown);
+            };
+            accounts::lock(tx, live.account).await?;
+            if kept.expires_at <= now {
+                return Ok(Outcome::Unknown);
+            }
+            if refresh::replace(tx, &old, now).await? {
+                next.keep(tx, kept.session, now).await?;
+                sessions::renew(tx, kept.session, now.plus(next.ttl), now).await?;
+                return Ok(Outcome::Replaced(Box::new(live)));
+            }
+            let again = refresh::find(tx, &old).await?.and_then(|kept| kept.replaced_at);
+            let unused =
+                refresh::find(tx, &hash(&next.token)).await?.is_some_and(|n| n.replaced_at.is_none());
+            let is_repeat = again.is_some_and(|at| at <= now && now.since(at) < grace);
+            if is_repeat && unused {
+                return Ok(Outcome::Replaced(Box::new(live)));
+            }
+            sessions::revoke_device(tx, live.device, now).await?;
+            changed(tx, "refresh.reused", live.account, Some(live.device), &ip, now).await?;
+            Ok(Outcome::Reused(Box::new(live)))
+        };
+        match self.store.write(move |tx| Box::pin(async move { unit(tx).await })).await? {
+            Outcome::Replaced(live) => {
+                let access = self.sign_for((*live).clone())?;
+                Ok((access, successor, *live))
+            }
+            Outcome::Reused(_) | Outcome::Unknown => {
+                attempt.failed();
+                Err(Error::NotAuthenticated)
+            }
+        }
+    }
+}
+
+fn hash(token: &RefreshToken) -> [u8; 32] {
+    digest(token.expose().as_bytes())
+}
+
+/// Derived, so that a repeat gets the same one although none is kept.
+fn successor(root: &RootKey, token: &RefreshToken) -> RefreshToken {
+    RefreshToken::new(hex(&root.mac("refresh token", &[token.expose().as_bytes()])))
+}
+
+fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write as _;
+    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
+        // Writing to a text can't fail.
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}

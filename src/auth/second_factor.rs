@@ -1,0 +1,215 @@
+//! The factor engine: checks a code of any kind for an account, uses it up, and counts what was wrong. Every surface's
+//! second factor ends here, inside the transaction of the use case that asks.
+
+use zeroize::Zeroizing;
+
+use super::Error;
+use super::mailed_code::{self, Purpose, Tried};
+use crate::crypto::seal::{RootKey, SealKey, digest};
+use crate::crypto::totp::TotpSecret;
+use crate::domain::account::Account;
+use crate::domain::claims::Proof;
+use crate::domain::factor::{Consequence, LockPolicy, Method};
+use crate::domain::ids::AccountId;
+use crate::domain::secret::{BackupCode, OneTimeCode, Ticket};
+use crate::domain::time::Timestamp;
+use crate::mail::{self, Letter};
+use crate::store::totp::{self, Which};
+use crate::store::{self, Tx, accounts, factors, tickets};
+
+/// What authenticator secrets are sealed for.
+pub(super) const TOTP: &str = "totp";
+/// When so few backup codes are left their owner is told.
+const FEW_CODES: u64 = 3;
+
+/// What the checks need to know, owned by a unit of work. They run under the account's lock.
+#[derive(Clone)]
+pub(super) struct SecondFactor {
+    pub(super) policy: LockPolicy,
+    pub(super) root: RootKey,
+    pub(super) seal: SealKey,
+    /// The address that letters name.
+    pub(super) source: String,
+    pub(super) now: Timestamp,
+}
+
+/// The outcome of a check: a refusal is a value, since the failure that it counted has to stay.
+pub(super) type Checked = Result<Result<Proof, Error>, store::Error>;
+
+impl SecondFactor {
+    /// The code of an approval.
+    pub(super) async fn ticket(
+        &self,
+        tx: &mut Tx,
+        account: &Account,
+        ticket: &Ticket,
+        has_method: bool,
+    ) -> Checked {
+        let block = account.block_left(self.now);
+        let blocked_at = account.blocked_at.filter(|_| block.is_some());
+        let hash = digest(ticket.expose().as_bytes());
+        if tickets::redeem(tx, &hash, account.id, blocked_at, self.now).await? {
+            return Ok(Ok(Proof::Tap));
+        }
+        Ok(Err(match block {
+            Some(left) => Error::Locked(left),
+            None if has_method => Error::InvalidTicket,
+            None => Error::NoMethod,
+        }))
+    }
+
+    /// A code mailed for a login. `strict` surfaces count every wrong code, also while there is none to guess at.
+    pub(super) async fn mailed_code(
+        &self,
+        tx: &mut Tx,
+        account: &Account,
+        code: &OneTimeCode,
+        strict: bool,
+    ) -> Checked {
+        if let Some(left) = account.block_left(self.now) {
+            return Ok(Err(Error::Locked(left)));
+        }
+        let subject = Purpose::Login(&account.email).subject(&self.root);
+        let tried = mailed_code::attempt(tx, &self.root, &subject, code, self.now).await?;
+        if tried == Tried::Wrong || (strict && matches!(tried, Tried::TooMany | Tried::NoCode)) {
+            self.count_failure(tx, account, Method::Email).await?;
+        }
+        Ok(match tried {
+            Tried::Right => {
+                factors::succeeded(tx, account.id, Method::Email).await?;
+                accounts::verify(tx, account.id, self.now).await?;
+                Ok(Proof::MailedCode)
+            }
+            Tried::Wrong | Tried::UsedBefore => Err(Error::InvalidCode),
+            Tried::TooMany => Err(Error::TooManyTries),
+            Tried::NoCode => Err(Error::CodeExpired),
+        })
+    }
+
+    /// A mailed code for an account that has no mailed codes: a guess like others.
+    pub(super) async fn unexpected_mailed_code(
+        &self,
+        tx: &mut Tx,
+        account: &Account,
+        has_method: bool,
+    ) -> Checked {
+        if let Some(left) = account.block_left(self.now) {
+            return Ok(Err(Error::Locked(left)));
+        }
+        self.count_failure(tx, account, Method::Email).await?;
+        Ok(Err(if has_method { Error::NotAnEmailMethod } else { Error::NoMethod }))
+    }
+
+    /// The code of an authenticator app, if one `is_on`; a time step counts once.
+    pub(super) async fn totp(
+        &self,
+        tx: &mut Tx,
+        account: &Account,
+        code: &OneTimeCode,
+        is_on: bool,
+    ) -> Checked {
+        if let Some(left) = account.block_left(self.now) {
+            return Ok(Err(Error::Locked(left)));
+        }
+        let step = self.step_of(tx, account.id, Which::InForce, code).await?.filter(|_| is_on);
+        match step {
+            Some(step) if totp::use_step(tx, account.id, step).await? => {
+                factors::succeeded(tx, account.id, Method::Authenticator).await?;
+                Ok(Ok(Proof::Totp))
+            }
+            // It was right, once: not held against anybody.
+            Some(_) => Ok(Err(Error::InvalidTotp)),
+            None => {
+                self.count_failure(tx, account, Method::Authenticator).await?;
+                Ok(Err(Error::InvalidTotp))
+            }
+        }
+    }
+
+    /// A backup code; `has_codes` tells whether there are any.
+    pub(super) async fn backup_code(
+        &self,
+        tx: &mut Tx,
+        account: &Account,
+        code: &BackupCode,
+        has_codes: bool,
+    ) -> Checked {
+        if let Some(left) = account.block_left(self.now) {
+            return Ok(Err(Error::Locked(left)));
+        }
+        let hash = backup_code_hash(&self.root, account.uuid, code);
+        match factors::use_code(tx, account.id, &hash, self.now).await? {
+            factors::Spent::Now if has_codes => {
+                factors::succeeded(tx, account.id, Method::BackupCode).await?;
+                self.warn_of_few(tx, account).await?;
+                Ok(Ok(Proof::BackupCode))
+            }
+            factors::Spent::Before => Ok(Err(Error::InvalidBackupCode)),
+            factors::Spent::Now | factors::Spent::Unknown => {
+                self.count_failure(tx, account, Method::BackupCode).await?;
+                Ok(Err(Error::InvalidBackupCode))
+            }
+        }
+    }
+
+    /// The time step of a code for one of the account's two authenticator secrets.
+    pub(super) async fn step_of(
+        &self,
+        tx: &mut Tx,
+        account: AccountId,
+        which: Which,
+        code: &OneTimeCode,
+    ) -> Result<Option<i64>, store::Error> {
+        let secret = self.totp_secret(tx, account, which).await?;
+        Ok(secret.and_then(|secret| secret.step_of(code, self.now)))
+    }
+
+    /// One of the account's two authenticator secrets, opened.
+    pub(super) async fn totp_secret(
+        &self,
+        tx: &mut Tx,
+        account: AccountId,
+        which: Which,
+    ) -> Result<Option<TotpSecret>, store::Error> {
+        let Some(sealed) = totp::secret(tx, account, which).await? else { return Ok(None) };
+        let opened: Zeroizing<Vec<u8>> = self
+            .seal
+            .open(TOTP, &sealed)
+            .map_err(|e| store::Error::Failed(format!("an authenticator's secret: {e}")))?;
+        Ok(Some(TotpSecret::from_bytes(opened)))
+    }
+
+    async fn warn_of_few(&self, tx: &mut Tx, account: &Account) -> Result<(), store::Error> {
+        let left = factors::codes_left(tx, account.id).await?;
+        if left > FEW_CODES {
+            return Ok(());
+        }
+        let letter = Letter::CodesLow { left, source: &self.source };
+        mail::post(tx, letter, account.email.as_given(), account.language.unwrap_or_default(), self.now).await
+    }
+
+    /// Counter (a) of CONTRACT.md section 1 (NIST SP 800-63B-4 §3.2.2).
+    async fn count_failure(
+        &self,
+        tx: &mut Tx,
+        account: &Account,
+        method: Method,
+    ) -> Result<(), store::Error> {
+        let run = factors::failed(tx, account.id, method).await?;
+        let consequence = self.policy.consequence(run);
+        if consequence == Consequence::Counted {
+            return Ok(());
+        }
+        accounts::set_block(tx, account.id, Some((self.now, self.now.plus(self.policy.block_for)))).await?;
+        if consequence == Consequence::MethodOff {
+            factors::turn_off(tx, account.id, method).await?;
+        }
+        let letter = Letter::Locked { source: &self.source };
+        mail::post(tx, letter, account.email.as_given(), account.language.unwrap_or_default(), self.now).await
+    }
+}
+
+/// How a backup code is kept: keyed, and salted by its account.
+pub(super) fn backup_code_hash(root: &RootKey, account: uuid::Uuid, code: &BackupCode) -> [u8; 32] {
+    root.mac("backup code", &[account.as_bytes(), code.expose().trim().as_bytes()])
+}

@@ -1,0 +1,62 @@
+//! Sign-ins whose password was right and whose second factor is awaited.
+
+use super::{Error, Tx, arg};
+use crate::domain::account::Account;
+use crate::domain::ids::AccountId;
+use crate::domain::time::Timestamp;
+
+const INSERT: &str = "INSERT INTO challenges (hash, account_id, password_version, remember, tries, expires_at) VALUES ($1, $2, $3, $4, 0, $5) \
+     ON CONFLICT (hash) DO UPDATE SET password_version = excluded.password_version, expires_at = excluded.expires_at";
+const LIVE: &str = "SELECT account_id, password_version, remember, tries FROM challenges WHERE hash = $1 AND expires_at > $2";
+const TRIED: &str = "UPDATE challenges SET tries = tries + 1 WHERE hash = $1";
+const END: &str = "DELETE FROM challenges WHERE hash = $1";
+
+/// A sign-in under way.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Challenge {
+    pub(crate) account: AccountId,
+    /// The password that was proven; another one ends the sign-in.
+    pub(crate) password_version: i64,
+    /// Whether the session may outlive the browser.
+    pub(crate) remember: bool,
+    /// Wrong codes so far.
+    pub(crate) tries: u32,
+}
+
+/// Notes that the account's password was proven.
+pub(crate) async fn insert(
+    tx: &mut Tx,
+    hash: &[u8; 32],
+    account: &Account,
+    remember: bool,
+    expires_at: Timestamp,
+) -> Result<(), Error> {
+    let args = [
+        arg(hash.as_slice()),
+        arg(account.id.0),
+        arg(account.password_version),
+        arg(remember),
+        arg(expires_at),
+    ];
+    tx.execute(INSERT, args).await.map(drop)
+}
+
+pub(crate) async fn live(tx: &mut Tx, hash: &[u8; 32], now: Timestamp) -> Result<Option<Challenge>, Error> {
+    let Some(row) = tx.optional(LIVE, [arg(hash.as_slice()), arg(now)]).await? else { return Ok(None) };
+    Ok(Some(Challenge {
+        account: AccountId(row.get(0)?),
+        password_version: row.get(1)?,
+        remember: row.get::<i64>(2)? != 0,
+        tries: u32::try_from(row.get::<i64>(3)?).unwrap_or(u32::MAX),
+    }))
+}
+
+/// Counts a wrong code.
+pub(crate) async fn tried(tx: &mut Tx, hash: &[u8; 32]) -> Result<(), Error> {
+    tx.execute(TRIED, [arg(hash.as_slice())]).await.map(drop)
+}
+
+/// Ends a sign-in: of any number of racing calls exactly one returns true.
+pub(crate) async fn end(tx: &mut Tx, hash: &[u8; 32]) -> Result<bool, Error> {
+    Ok(tx.execute(END, [arg(hash.as_slice())]).await? == 1)
+}
