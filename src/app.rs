@@ -260,15 +260,17 @@ fn router(
     let trusted_proxies: Arc<[ipnet::IpNet]> = config.server.trusted_proxies.clone().into();
     let front = Front {
         broker: broker.clone(),
-        origins,
+        origins: origins.clone(),
         trusted_proxies: trusted_proxies.clone(),
         tracker: tracker.clone(),
         // Those who wait must still be able to exchange their code, so sockets may not take the last handle.
         total: (config.socket.total > 0).then_some(config.socket.total).or_else(net::free_files),
         origin_logged: Arc::new(AtomicU64::new(u64::MAX)),
     };
-    let http = Http { auth: auth.clone(), broker: broker.clone(), public_url: url.into(), trusted_proxies };
-    let routes = http::routes(http).merge(ws::routes(front));
-    let routes = http::with_cors(routes, &config.server.allowed_origins);
+    let (auth, broker) = (auth.clone(), broker.clone());
+    let http = Http { auth, broker, public_url: url.into(), trusted_proxies, origins };
+    let allowed = &config.server.allowed_origins;
+    let routes = http::with_cors(http::routes(http.clone()).merge(ws::routes(front)), allowed);
+    let routes = routes.merge(http::two_factor_routes(http, allowed));
     http::with_common_headers(routes, url.starts_with("https://"))
 }

@@ -7,10 +7,11 @@ use super::bearer::{Demand, Owner};
 use super::enrol::{hash_of, put_in_force, rotate_session, turn_on};
 use super::{Auth, Error};
 use crate::crypto::random;
-use crate::crypto::seal::digest;
+use crate::crypto::seal::{base64url, digest};
 use crate::domain::account::Account;
 use crate::domain::factor::Method;
 use crate::domain::secret::{BackupCode, ChallengeToken, OneTimeCode, SessionToken};
+use crate::domain::source::network;
 use crate::store::sessions::Live;
 use crate::store::totp::{self, Which};
 use crate::store::{Tx, accounts, challenges, devices, factors, sessions};
@@ -35,14 +36,27 @@ impl Auth {
     }
 
     /// Notes that an account's password was proven, for a surface whose second step names the address again.
-    pub(crate) async fn note_first_step(&self, account: &Account) -> Result<(), Error> {
-        self.keep_challenge(&self.first_step(account), account, true).await
+    /// Such a sign-in belongs to where it began: a stranger who knows the address can neither end nor spoil it.
+    pub(crate) async fn note_first_step(&self, account: &Account, source: IpAddr) -> Result<(), Error> {
+        self.keep_challenge(&self.first_step(account.uuid, source), account, true).await
     }
 
-    /// What [`Auth::note_first_step`] noted is known by this.
-    pub(crate) fn first_step(&self, account: &Account) -> ChallengeToken {
-        let mac = self.root.mac("first step", &[account.uuid.as_bytes()]);
-        ChallengeToken::new(crate::crypto::seal::base64url(&mac))
+    /// What [`Auth::note_first_step`] noted for an address is known by this; for an unknown one it is known to nobody.
+    pub(crate) async fn first_step_of(
+        &self,
+        email: &str,
+        kind: Option<&str>,
+        source: IpAddr,
+    ) -> Result<ChallengeToken, Error> {
+        let kind = self.kind_for(email, kind).await?;
+        let found = self.find(&kind, email).await?;
+        Ok(self.first_step(found.map_or_else(random::uuid, |account| account.uuid), source))
+    }
+
+    fn first_step(&self, account: uuid::Uuid, source: IpAddr) -> ChallengeToken {
+        let from = network(source).to_string();
+        let mac = self.root.mac("first step", &[account.as_bytes(), from.as_bytes()]);
+        ChallengeToken::new(base64url(&mac))
     }
 
     async fn keep_challenge(

@@ -101,7 +101,7 @@ impl Auth {
         let factor = self.second_factor(consent.source);
         let unit = async move |tx: &mut Tx, owner: Owner| {
             let account = owner.live.account;
-            if factors::methods(tx, account).await?.contains(&Method::Email) {
+            if has_method(tx, &owner.live).await? {
                 return Ok(Err(Error::EmailEnabled));
             }
             let subject = Purpose::Enable(owner.live.account_uuid).subject(&factor.root);
@@ -304,6 +304,8 @@ async fn has_method(tx: &mut Tx, live: &Live) -> Result<bool, store::Error> {
 pub(crate) struct Profile {
     pub(crate) account: Account,
     pub(crate) methods: Vec<Method>,
+    /// Whether an authenticator app is being set up.
+    pub(crate) sets_app_up: bool,
 }
 
 impl Profile {
@@ -324,7 +326,8 @@ impl Auth {
         let id = live.account;
         let unit = async move |tx: &mut Tx| {
             let methods = factors::methods(tx, id).await?;
-            Ok(accounts::by_id(tx, id).await?.map(|account| Profile { account, methods }))
+            let sets_app_up = totp::secret(tx, id, Which::Pending).await?.is_some();
+            Ok(accounts::by_id(tx, id).await?.map(|account| Profile { account, methods, sets_app_up }))
         };
         let found = self.store.read(move |tx| Box::pin(async move { unit(tx).await })).await?;
         found.ok_or(Error::NotAuthenticated)

@@ -44,8 +44,6 @@ pub(crate) enum Error {
     TotpNotEnabled,
     /// Mailed codes are on already.
     EmailEnabled,
-    /// The address was never proven.
-    NotVerified,
     /// No sign-in under way is known by this.
     InvalidChallenge,
     /// A text that is no mail address.
@@ -93,7 +91,6 @@ impl Error {
             Self::TotpEnabled => "totp_enabled",
             Self::TotpNotEnabled => "totp_not_enabled",
             Self::EmailEnabled => "email_enabled",
-            Self::NotVerified => "not_verified",
             Self::InvalidChallenge => "invalid_challenge",
             Self::NotAnAddress => "not_an_address",
             Self::NoMethod => "no_2fa_method",

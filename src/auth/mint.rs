@@ -72,6 +72,8 @@ pub(crate) enum Wish {
     AccessToken,
     /// A refresh token.
     RefreshToken,
+    /// No session at all: only that the factor is proven and used up.
+    Nothing,
     /// A cookie session.
     Cookie {
         /// Whether it may outlive the browser; a sign-in under way has its own word for that.
@@ -87,7 +89,7 @@ pub(crate) enum Wish {
 pub(crate) struct Minted {
     pub(crate) token: AccessToken,
     pub(crate) account: Account,
-    pub(crate) session: SessionId,
+    pub(crate) session_begins: Timestamp,
     pub(crate) session_ends: Timestamp,
     pub(crate) session_token: Option<SessionToken>,
     pub(crate) refresh_token: Option<RefreshToken>,
@@ -165,7 +167,7 @@ impl Auth {
         let filled = filled?;
         Ok(Minted {
             token: self.keyring.sign(&filled.grant)?,
-            session: filled.grant.session,
+            session_begins: filled.grant.issued_at,
             session_ends: filled.session_ends,
             session_token: matches!(wish, Wish::Cookie { .. }).then_some(session_token),
             refresh_token: (wish == Wish::RefreshToken).then_some(refresh_token),
@@ -351,10 +353,12 @@ impl Order {
         let client_id = self.login.client_id.clone().unwrap_or_else(|| "readylogin".to_owned());
         let wishes = match &self.login.wish {
             Wish::Cookie { remember, trust, agent } => Some((*remember, *trust, agent.clone())),
-            Wish::AccessToken | Wish::RefreshToken => None,
+            Wish::AccessToken | Wish::RefreshToken | Wish::Nothing => None,
         };
         let remember = under_way.map_or_else(|| wishes.as_ref().is_none_or(|w| w.0), |c| c.remember);
-        let lasts = if self.login.wish == Wish::RefreshToken {
+        let lasts = if self.login.wish == Wish::Nothing {
+            Duration::ZERO
+        } else if self.login.wish == Wish::RefreshToken {
             self.refresh.ttl.max(self.session_ttl)
         } else if remember {
             self.session_ttl

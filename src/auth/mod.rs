@@ -8,6 +8,7 @@ mod error;
 mod factors;
 mod keyring;
 pub(crate) mod limits;
+mod lookup;
 mod mailed_code;
 mod mint;
 pub(crate) mod operator;

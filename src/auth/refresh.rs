@@ -35,7 +35,7 @@ impl Fresh {
 /// What a refresh token led to; a session that was ended for it is a value, since it has to stay ended.
 enum Outcome {
     Replaced(Box<Live>),
-    Reused(Box<Live>),
+    Reused,
     Unknown,
 }
 
@@ -53,7 +53,7 @@ impl Auth {
         &self,
         token: &RefreshToken,
         source: IpAddr,
-    ) -> Result<(AccessToken, RefreshToken, Live), Error> {
+    ) -> Result<(AccessToken, RefreshToken), Error> {
         let attempt = self.limits.attempt(REFRESHES_PER_SOURCE, source).await?;
         let next = Fresh { token: successor(&self.root, token), ttl: self.config.refresh.ttl };
         let (successor, old) = (next.token.clone(), hash(token));
@@ -81,14 +81,11 @@ impl Auth {
             }
             sessions::revoke_device(tx, live.device, now).await?;
             changed(tx, "refresh.reused", live.account, Some(live.device), &ip, now).await?;
-            Ok(Outcome::Reused(Box::new(live)))
+            Ok(Outcome::Reused)
         };
         match self.store.write(move |tx| Box::pin(async move { unit(tx).await })).await? {
-            Outcome::Replaced(live) => {
-                let access = self.sign_for((*live).clone())?;
-                Ok((access, successor, *live))
-            }
-            Outcome::Reused(_) | Outcome::Unknown => {
+            Outcome::Replaced(live) => Ok((self.sign_for(*live)?, successor)),
+            Outcome::Reused | Outcome::Unknown => {
                 attempt.failed();
                 Err(Error::NotAuthenticated)
             }

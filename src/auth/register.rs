@@ -1,5 +1,7 @@
 //! Making accounts: by strangers where registration is open, and by operators.
 
+use std::net::IpAddr;
+
 use super::limits::REGISTRATIONS_PER_SOURCE;
 use super::{Auth, Credential, Error, First, Login};
 use crate::config::Registration;
@@ -61,6 +63,15 @@ impl Auth {
         };
         let first = First::Password(Box::new(account));
         Ok(self.mint(first, Credential::PasswordAlone, login).await?.token)
+    }
+
+    /// Makes an account for a stranger whose surface tells why it can't be made.
+    ///
+    /// # Errors
+    /// `TooManyRequests`, `Weak`; `RegistrationRefused` for a taken address.
+    pub(crate) async fn sign_up(&self, new: NewAccount, source: IpAddr) -> Result<Account, Error> {
+        self.limits.count(REGISTRATIONS_PER_SOURCE, source)?;
+        self.add_account(new, &source.to_string()).await
     }
 
     /// Adds an account.

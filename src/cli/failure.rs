@@ -65,7 +65,6 @@ pub(super) fn words(error: auth::Error) -> anyhow::Error {
         | Error::TotpEnabled
         | Error::TotpNotEnabled
         | Error::EmailEnabled
-        | Error::NotVerified
         | Error::InvalidChallenge
         | Error::NotAnAddress
         | Error::NoMethod

@@ -94,7 +94,6 @@ fn outside(error: &Error) -> (StatusCode, &'static str) {
         Error::InvalidTotp | Error::TotpNotEnabled => (StatusCode::BAD_REQUEST, "token 2fa is invalid"),
         Error::NoBackupCodes => (StatusCode::BAD_REQUEST, "invalid backup code"),
         Error::TotpEnabled | Error::EmailEnabled => (StatusCode::BAD_REQUEST, "this method is on already"),
-        Error::NotVerified => (StatusCode::BAD_REQUEST, "the address is not verified"),
         Error::InvalidChallenge => (StatusCode::UNAUTHORIZED, "no login is under way"),
         Error::NotAnAddress => (StatusCode::BAD_REQUEST, "Invalid email"),
         Error::InvalidBackupCode => (StatusCode::BAD_REQUEST, "invalid backup code"),

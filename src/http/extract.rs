@@ -32,6 +32,7 @@ pub(super) struct OptionalJson<T>(pub(super) T);
 pub(super) struct Bearer(pub(super) Live);
 
 /// Where the client is, and what it says of itself.
+#[derive(Clone, Debug)]
 pub(super) struct Client {
     pub(super) source: IpAddr,
     pub(super) agent: String,
@@ -108,7 +109,7 @@ impl FromRequestParts<Http> for KindPath {
     }
 }
 
-fn bearer_token(headers: &HeaderMap) -> Option<&str> {
+pub(super) fn bearer_token(headers: &HeaderMap) -> Option<&str> {
     let (scheme, token) = headers.get(AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
     scheme.eq_ignore_ascii_case("Bearer").then(|| token.trim())
 }
@@ -132,7 +133,7 @@ async fn read_json(request: Request, http: &Http) -> Result<Bytes, Refusal> {
 }
 
 /// Reads a body within the limits of size and time.
-async fn read(body: Body, http: &Http) -> Result<Bytes, Refusal> {
+pub(super) async fn read(body: Body, http: &Http) -> Result<Bytes, Refusal> {
     let server = &http.auth.config.server;
     let reading = tokio::time::timeout(server.body_timeout, collect(body, server.max_body));
     reading.await.unwrap_or(Err(Refusal::TooSlow))

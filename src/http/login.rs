@@ -12,7 +12,7 @@ use super::extract::{Bearer, Client, Json, KindPath, OptionalJson};
 use crate::auth::limits::TICKETS_PER_SOURCE;
 use crate::auth::{Credential, Error, First, Login, Wish};
 use crate::domain::device::{DeviceFacts, from_user_agent};
-use crate::domain::secret::{AccessToken, BackupCode, OneTimeCode, Password, Ticket};
+use crate::domain::secret::{AccessToken, BackupCode, OneTimeCode, Password, RefreshToken, Ticket};
 use crate::domain::text::shown;
 
 /// A ticket in base64url: 256 bits.
@@ -141,6 +141,40 @@ pub(super) fn one_time(text: &str) -> OneTimeCode {
     OneTimeCode::new(text.chars().filter(|c| !c.is_whitespace()).collect())
 }
 
+#[derive(Deserialize)]
+pub(super) struct RefreshBody {
+    refresh_token: Option<String>,
+}
+
+/// Exchanges a refresh token (CONTRACT.md section 3).
+pub(super) async fn refresh(
+    State(http): State<Http>,
+    client: Client,
+    Json(body): Json<RefreshBody>,
+) -> Result<Response, Refusal> {
+    let token = RefreshToken::new(body.refresh_token.ok_or(Refusal::BadField)?);
+    let (access, refresh) = http.auth.refresh(&token, client.source).await?;
+    let body = json!({"status": 200, "access_token": access.expose(), "refresh_token": refresh.expose()});
+    Ok(axum::Json(body).into_response())
+}
+
+/// What a client's headers tell of its device.
+pub(super) fn device_of(client: &Client) -> DeviceFacts {
+    let (os, browser) = from_user_agent(&client.agent);
+    DeviceFacts {
+        name: named(&browser, &os),
+        ip: client.source.to_string(),
+        os,
+        browser,
+        ..DeviceFacts::default()
+    }
+}
+
+/// A name for a device that gave none: `Firefox, Linux`.
+fn named(browser: &str, os: &str) -> String {
+    [browser, os].into_iter().filter(|text| !text.is_empty()).collect::<Vec<_>>().join(", ")
+}
+
 /// Which sessions a logout ends.
 #[derive(Deserialize)]
 pub(super) struct Which {
@@ -183,13 +217,7 @@ impl LoginBody {
         let text = |field: &Option<String>| field.as_deref().map(shown).filter(|text| !text.is_empty());
         let os = text(&self.device_os).or_else(|| text(&self.os)).unwrap_or(agent_os);
         let browser = text(&self.browser).unwrap_or(agent_browser);
-        let fallback = || {
-            [browser.as_str(), os.as_str()]
-                .into_iter()
-                .filter(|t| !t.is_empty())
-                .collect::<Vec<_>>()
-                .join(", ")
-        };
+        let fallback = || named(&browser, &os);
         let name = text(&self.name_device).or_else(|| text(&self.device_name)).unwrap_or_else(fallback);
         let device = DeviceFacts {
             device_type: text(&self.device_type).unwrap_or_default(),

@@ -7,6 +7,8 @@ mod factors;
 mod health;
 mod login;
 mod pages;
+mod two_factor;
+mod two_step;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,9 +28,12 @@ use tower_http::cors::{AllowOrigin, CorsLayer};
 
 use crate::auth::Auth;
 use crate::broker::Broker;
+use crate::net::Origins;
 
 /// How long a browser may keep the answer to a preflight.
 const PREFLIGHT: Duration = Duration::from_secs(600);
+
+pub(crate) use two_factor::routes as two_factor_routes;
 
 /// What the routes share.
 #[derive(Clone)]
@@ -37,6 +42,7 @@ pub(crate) struct Http {
     pub(crate) broker: Arc<Broker>,
     pub(crate) public_url: Arc<str>,
     pub(crate) trusted_proxies: Arc<[ipnet::IpNet]>,
+    pub(crate) origins: Arc<Origins>,
 }
 
 /// Every route but the socket's.
@@ -45,6 +51,7 @@ pub(crate) fn routes(http: Http) -> Router {
         .merge(pages::routes())
         .merge(login_routes())
         .merge(account_routes())
+        .merge(two_step::routes())
         .route("/.well-known/jwks.json", get(health::jwks))
         .route("/healthz", get(health::alive))
         .route("/readyz", get(health::ready))
@@ -83,6 +90,7 @@ fn login_routes() -> Router<Http> {
         .route("/auth/{type}/backup_code_2fa", post(login::backup_code))
         .route("/auth/{type}/third_party_2fa", post(login::authenticator))
         .route("/auth/sending_email", post(login::send_code))
+        .route("/api/v1/auth/refresh", post(login::refresh))
         .route("/api/v1/auth/logout", post(login::logout))
 }
 

@@ -67,14 +67,17 @@ impl Origins {
         Self(own.into_iter().chain(allowed.iter().cloned()).collect())
     }
 
+    /// Whether this origin is listed.
+    pub(crate) fn knows(&self, origin: &str) -> bool {
+        self.0.iter().any(|known| known.eq_ignore_ascii_case(origin))
+    }
+
     /// Whether the request may go on: no `Origin` (no browser page sent it), or one that is listed. `null` never is.
     pub(crate) fn allow(&self, headers: &HeaderMap) -> bool {
         let mut sent = headers.get_all(ORIGIN).into_iter();
         match (sent.next(), sent.next()) {
             (None, _) => true,
-            (Some(origin), None) => {
-                origin.to_str().is_ok_and(|o| self.0.iter().any(|known| known.eq_ignore_ascii_case(o)))
-            }
+            (Some(origin), None) => origin.to_str().is_ok_and(|origin| self.knows(origin)),
             (Some(_), Some(_)) => false,
         }
     }

@@ -245,7 +245,6 @@ pub(super) fn error(error: &Error) -> String {
         | Error::TotpEnabled
         | Error::TotpNotEnabled
         | Error::EmailEnabled
-        | Error::NotVerified
         | Error::InvalidChallenge
         | Error::NotAnAddress
         | Error::NoMethod
