@@ -1,5 +1,8 @@
 // A browser's cookie store for one host (RFC 6265 section 5), which Node has none of.
 
+const NAME = /^[\w.-]+$/;
+const VALUE = /^[\x21\x23-\x2b\x2d-\x3a\x3c-\x5b\x5d-\x7e]*$/;
+
 export class Jar {
     #cookies = new Map();
 
@@ -84,8 +87,7 @@ function parse(url, line) {
     if (cookie.maxAge !== undefined) {
         cookie.expires = cookie.maxAge > 0 ? Date.now() + cookie.maxAge * 1000 : 0;
     }
-    const wellFormed = cut > 0 && /^[\w.-]+$/.test(cookie.name) && /^[\x21\x23-\x2b\x2d-\x3a\x3c-\x5b\x5d-\x7e]*$/.test(cookie.value);
-    if (!wellFormed || Number.isNaN(cookie.expires)) {
+    if (!NAME.test(cookie.name) || !VALUE.test(cookie.value) || Number.isNaN(cookie.expires)) {
         throw new Error(`no cookie by RFC 6265: ${line}`);
     }
     if (cookie.secure !== (url.protocol === 'https:') || cookie.name.startsWith('__Secure-') !== cookie.secure) {

@@ -49,8 +49,8 @@ function plain(headers, body) {
     const type = headers.get('content-type') ?? 'text/plain';
     const boundary = /^multipart\/.*boundary="?([^";]+)"?/is.exec(type)?.[1];
     if (boundary) {
-        const parts = body.split(new RegExp(`\\r?\\n?--${boundary.replace(/[^\w]/g, '\\$&')}(?:--)?[ \\t]*\\r?\\n`)).slice(1);
-        for (const { headers, body } of parts.map(part)) {
+        const [, ...parts] = `\n${body.replace(/\r\n/g, '\n')}`.split(`\n--${boundary}`);
+        for (const { headers, body } of parts.map((text) => part(text.replace(/^-*[ \t]*\n/, '')))) {
             const found = plain(headers, body);
             if (found) {
                 return found;
@@ -75,7 +75,8 @@ function decoded(encoding, body) {
     switch (encoding.toLowerCase()) {
         case 'base64': return Buffer.from(body, 'base64').toString('utf8');
         case 'quoted-printable': {
-            const bytes = body.replace(/[ \t]*=[ \t]*\r?\n/g, '').replace(/=([0-9A-F]{2})/gi, (_, hex) => String.fromCharCode(Number.parseInt(hex, 16)));
+            const byte = (_, hex) => String.fromCharCode(Number.parseInt(hex, 16));
+            const bytes = body.replace(/=[ \t]*\r?\n/g, '').replace(/=([0-9A-F]{2})/gi, byte);
             return Buffer.from(bytes, 'latin1').toString('utf8');
         }
         default: return Buffer.from(body, 'latin1').toString('utf8');

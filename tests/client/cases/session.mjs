@@ -30,7 +30,14 @@ test('the session cookie is for seven days and out of reach of scripts', async (
     const { name, maxAge, path, httpOnly, sameSite, secure } = person.browser.jar.get('session_token');
     assert.deepEqual(
         { name, maxAge, path, httpOnly, sameSite, secure },
-        { name: 'better-auth.session_token', maxAge: 604_800, path: '/', httpOnly: true, sameSite: 'Lax', secure: false },
+        {
+            name: 'better-auth.session_token',
+            maxAge: 604_800,
+            path: '/',
+            httpOnly: true,
+            sameSite: 'Lax',
+            secure: false,
+        },
     );
 });
 
