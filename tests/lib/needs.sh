@@ -34,6 +34,15 @@ has_postgres() {
     postgres_tool initdb >/dev/null
 }
 
+# Of whatever age: tests/lib/client.sh gets a newer one where it has to.
+has_node() {
+    command -v node >/dev/null
+}
+
+has_npm() {
+    command -v npm >/dev/null
+}
+
 has_chromium() {
     command -v chromium >/dev/null
 }
@@ -52,6 +61,8 @@ package_of() {
         cc) say build-essential ;;
         xz) say xz-utils ;;
         postgres) say postgresql ;;
+        node) say nodejs ;;
+        npm) say npm ;;
         chromium) say chromium ;;
         chromedriver) say chromium-driver ;;
         fonts) say fonts-liberation ;;
