@@ -2,8 +2,10 @@
 
 mod approval;
 pub(crate) mod bearer;
+mod dummies;
 mod error;
 mod factors;
+pub(crate) mod import;
 mod keyring;
 pub(crate) mod limits;
 mod mint;
@@ -69,7 +71,8 @@ impl Auth {
 
     /// What a server does, and a command does not, before its first login.
     pub(crate) async fn begin_to_serve(&self) -> Result<(), Error> {
-        self.keyring.announce(&self.store).await
+        self.keyring.announce(&self.store).await?;
+        self.weigh_dummies().await
     }
 
     fn now(&self) -> Timestamp {
