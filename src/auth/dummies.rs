@@ -71,7 +71,7 @@ impl Dummies {
     /// The dummy at a point, in parts of 2^64 of the line.
     fn at(&self, point: u64) -> Option<PasswordHash> {
         let line = self.line.read().clone();
-        let place = u128::from(point) * u128::from(line.length) >> 64;
+        let place = (u128::from(point) * u128::from(line.length)) >> 64;
         let stretch = line.stretches.iter().find(|stretch| place < u128::from(stretch.end));
         stretch.map(|stretch| stretch.dummy.clone())
     }
