@@ -3,9 +3,11 @@
 mod approval;
 pub(crate) mod bearer;
 pub(crate) mod cookie;
+mod dummies;
 pub(crate) mod enrol;
 mod error;
 mod factors;
+pub(crate) mod import;
 mod keyring;
 pub(crate) mod limits;
 mod lookup;
@@ -77,7 +79,8 @@ impl Auth {
 
     /// What a server does, and a command does not, before its first login.
     pub(crate) async fn begin_to_serve(&self) -> Result<(), Error> {
-        self.keyring.announce(&self.store).await
+        self.keyring.announce(&self.store).await?;
+        self.weigh_dummies().await
     }
 
     fn now(&self) -> Timestamp {

@@ -8,11 +8,11 @@ use argon2::Params;
 use parking_lot::Mutex;
 use tokio::sync::Semaphore;
 
+use super::dummies::Dummies;
 use super::limits::{Attempt, PASSWORDS_PER_ADDRESS, PASSWORDS_PER_SOURCE};
 use super::{Auth, Error};
 use crate::config;
-use crate::crypto::password::{Hasher, Verdict};
-use crate::crypto::random;
+use crate::crypto::password::{Hasher, Verdict, class_of};
 use crate::domain::account::{Account, Email, PasswordHash};
 use crate::domain::ids::AccountId;
 use crate::domain::secret::Password;
@@ -24,7 +24,7 @@ pub(crate) struct Passwords {
     hashers: Arc<Mutex<Vec<Hasher>>>,
     waiting: AtomicUsize,
     queue: usize,
-    dummy: PasswordHash,
+    pub(super) dummies: Dummies,
 }
 
 /// Counts a waiting login for as long as it waits or works, also when its client goes away.
@@ -42,16 +42,13 @@ impl Passwords {
         let threads = if config.threads == 0 { cores } else { config.threads };
         let params = Params::new(config.memory_kib, config.iterations, config.parallelism, None)
             .map_err(|e| Error::internal(e.to_string()))?;
-        let mut hashers: Vec<Hasher> = (0..threads).map(|_| Hasher::new(params.clone())).collect();
-        let dummy = Password::new(random::alphanumeric(24));
-        let first = hashers.first_mut().ok_or_else(|| Error::internal("no hashing thread"))?;
-        let dummy = first.hash(&dummy).map_err(|e| Error::internal(e.to_string()))?;
+        let hashers: Vec<Hasher> = (0..threads).map(|_| Hasher::new(params.clone())).collect();
         Ok(Self {
             turns: Arc::new(Semaphore::new(threads)),
             hashers: Arc::new(Mutex::new(hashers)),
             waiting: AtomicUsize::new(0),
             queue: threads + config.queue,
-            dummy,
+            dummies: Dummies::new(class_of(&params))?,
         })
     }
 
@@ -60,9 +57,15 @@ impl Passwords {
         self.run(move |hasher| hasher.hash(&password)).await
     }
 
-    async fn verify(&self, hash: Option<PasswordHash>, password: Password) -> Result<Verdict, Error> {
+    /// What an account's hash says of a password; without one `Wrong`, after the work that `dummy` makes.
+    async fn verify(
+        &self,
+        hash: Option<PasswordHash>,
+        dummy: PasswordHash,
+        password: Password,
+    ) -> Result<Verdict, Error> {
         let is_known = hash.is_some();
-        let hash = hash.unwrap_or_else(|| self.dummy.clone());
+        let hash = hash.unwrap_or(dummy);
         let verdict = self.run(move |hasher| hasher.verify(&hash, &password)).await?;
         Ok(if is_known { verdict } else { Verdict::Wrong })
     }
@@ -143,13 +146,15 @@ impl Auth {
         let is_address = address.is_some();
         let stand_in = || Email::parse("nobody@invalid").ok_or(Error::BadCredentials);
         let (kind, address) = (kind.to_owned(), address.map_or_else(stand_in, Ok)?);
+        // Drawn for everybody, so that drawing tells nothing.
+        let dummy = self.dummy(&kind, &address)?;
         let found = self
             .store
             .read(move |tx| Box::pin(async move { accounts::by_email(tx, &kind, &address).await }))
             .await?
             .filter(|_| is_address);
         let hash = found.as_ref().map(|account| account.password_hash.clone());
-        let verdict = self.passwords.verify(hash, password.clone()).await?;
+        let verdict = self.passwords.verify(hash, dummy, password.clone()).await?;
         let Some(account) = found else { return Err(Error::BadCredentials) };
         match verdict {
             Verdict::Wrong => return Err(Error::BadCredentials),

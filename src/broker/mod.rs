@@ -125,6 +125,10 @@ impl Broker {
         let since = last.min(now).minus(OVERLAP);
         let signals = self.auth.store.read(move |tx| Box::pin(signals::since(tx, since))).await?;
         let current: HashSet<i64> = signals.iter().map(|(number, _)| *number).collect();
+        let is_new = |signal: &(i64, Signal)| !seen.contains(&signal.0);
+        if signals.iter().any(|signal| signal.1 == Signal::Passwords && is_new(signal)) {
+            self.weigh_dummies().await;
+        }
         for (number, signal) in signals {
             if seen.contains(&number) {
                 continue;
@@ -135,6 +139,8 @@ impl Broker {
                         tracing::error!(error = %e, "the signing keys can't be read");
                     }
                 }
+                // Counted once for all of them, above.
+                Signal::Passwords => {}
                 Signal::Account(account) => self.phones.tell(account, || Notice::Recheck),
                 Signal::Dropped { account, pairing, ask } => {
                     self.deliver(Message::Settled(pairing));
@@ -144,6 +150,12 @@ impl Broker {
         }
         *seen = current;
         Ok(now)
+    }
+
+    async fn weigh_dummies(&self) {
+        if let Err(e) = self.auth.weigh_dummies().await {
+            tracing::warn!(error = %e, "the password schemes can't be counted");
+        }
     }
 
     async fn end_overdue_asks(&self) -> Result<(), Error> {
@@ -176,6 +188,8 @@ impl Broker {
         if let Err(e) = self.auth.keyring.reload(&self.auth.store).await {
             tracing::warn!(error = %e, "keys");
         }
+        // Each login with an old hash makes it a new one.
+        self.weigh_dummies().await;
     }
 }
 

@@ -1,5 +1,6 @@
 //! `account`: what an operator does with accounts.
 
+mod import;
 mod password;
 
 use std::io::IsTerminal as _;
@@ -14,6 +15,7 @@ use crate::auth::register::NewAccount;
 use crate::domain::account::{Account, Email};
 use crate::domain::factor::Method;
 use crate::domain::text::shown;
+use import::Import;
 use password::PasswordSource;
 
 #[derive(Debug, clap::Subcommand)]
@@ -36,6 +38,9 @@ pub(super) enum Command {
     ResetFactors(Which),
     /// Set a new password; every session ends but those of approving phones
     Password(SetPassword),
+    /// Take accounts over from another system, with the password hashes that it made
+    #[command(after_help = import::FORMAT)]
+    Import(Import),
     /// Remove an account and everything kept about it, for good
     Remove(Remove),
 }
@@ -110,6 +115,7 @@ impl Command {
                 change(auth, &which, Change::ResetFactors, "has no second factor any more").await
             }
             Self::Password(set) => set.run(auth).await,
+            Self::Import(import) => Box::pin(import.run(auth)).await,
             Self::Remove(remove) => remove.run(auth).await,
         }
     }
@@ -146,7 +152,7 @@ impl Add {
         let new = NewAccount {
             email: self.which.check(auth)?,
             kind: self.which.kind,
-            phone: self.phone_number.as_deref().map(phone_number).transpose()?,
+            phone: self.phone_number.as_deref().map(phone_argument).transpose()?,
             name: self.name,
             verified: self.verified,
             language: None,
@@ -189,16 +195,18 @@ fn asked(account: &Account) -> anyhow::Result<bool> {
     Ok(answer.trim().eq_ignore_ascii_case("yes"))
 }
 
-fn phone_number(text: &str) -> Result<String, Usage> {
+fn phone_argument(text: &str) -> Result<String, Usage> {
+    let wrong = || Usage("--phone-number: give up to 15 digits, as in +41791234567".to_owned());
+    phone_number(text).ok_or_else(wrong)
+}
+
+/// A phone number without its punctuation.
+fn phone_number(text: &str) -> Option<String> {
     let kept: String = text.chars().filter(|c| !" -().".contains(*c)).collect();
     let digits = kept.strip_prefix('+').unwrap_or(&kept);
     // E.164 §6.1: at most fifteen digits.
     let is_number = (3..=15).contains(&digits.len()) && digits.bytes().all(|b| b.is_ascii_digit());
-    if is_number {
-        Ok(kept)
-    } else {
-        Err(Usage("--phone-number: give up to 15 digits, as in +41791234567".to_owned()))
-    }
+    is_number.then_some(kept)
 }
 
 async fn change(auth: &Auth, which: &Which, change: Change, done: &str) -> anyhow::Result<()> {
@@ -253,9 +261,9 @@ mod tests {
 
     #[test]
     fn phone_numbers_are_kept_without_their_punctuation() {
-        assert_eq!(phone_number("+41 (79) 123-45.67").ok().as_deref(), Some("+41791234567"));
+        assert_eq!(phone_number("+41 (79) 123-45.67").as_deref(), Some("+41791234567"));
         for wrong in ["", "+", "12", "call me", "+1234567890123456", "12+34567"] {
-            assert!(phone_number(wrong).is_err(), "{wrong}");
+            assert!(phone_number(wrong).is_none(), "{wrong}");
         }
     }
 }

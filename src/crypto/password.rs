@@ -1,17 +1,34 @@
-//! Password hashes: argon2id (RFC 9106) as PHC strings, computed in a memory block that is used again.
+//! Password hashes: argon2id (RFC 9106) for what is stored here, and what other systems stored, to be verified once more.
 
-use argon2::password_hash::{Output, PasswordHash as Phc, Salt, SaltString};
-use argon2::{Algorithm, Argon2, Block, Params, Version};
+mod cost;
+mod function;
+mod stored;
+#[cfg(test)]
+mod vectors;
+
+use argon2::{Block, Params};
 use subtle::ConstantTimeEq as _;
+use unicode_normalization::UnicodeNormalization as _;
 
 use super::random;
 use crate::domain::account::{PasswordHash, normalised};
 use crate::domain::secret::Password;
+use cost::Cost;
+use stored::{BCRYPT_OUTPUT, BCRYPT_SALT, Stored, to_phc};
 
-/// A hash that can't be computed or read.
-#[derive(Debug, thiserror::Error)]
+/// Why a hash can't be computed, read or taken over. Says nothing of the hash itself.
+#[derive(Clone, Copy, Debug, thiserror::Error)]
 #[error("password hash: {0}")]
 pub(crate) struct Error(&'static str);
+
+impl Error {
+    const UNKNOWN: Self = Self("it is of no known form");
+
+    /// The reason alone.
+    pub(crate) fn reason(self) -> &'static str {
+        self.0
+    }
+}
 
 /// What verifying a password found.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -20,11 +37,17 @@ pub(crate) enum Verdict {
     Wrong,
     /// The password, hashed as this server hashes today.
     Right,
-    /// The password, hashed at another cost: worth hashing again.
+    /// The password, hashed otherwise: worth hashing again.
     RightButOutdated,
 }
 
-/// Hashes and verifies at one cost; owns the memory that argon2 fills (19 MiB by default).
+/// The bytes of a fresh salt, and of what argon2id makes.
+const SALT: usize = 16;
+const OUTPUT: usize = 32;
+/// Memory that is kept for the next hash, in KiB. A hash that needs more gets it for itself alone.
+const KEPT_KIB: usize = 64 * 1024;
+
+/// Hashes at one cost and verifies at any; owns the memory that argon2 fills (19 MiB by default).
 pub(crate) struct Hasher {
     params: Params,
     memory: Vec<Block>,
@@ -37,71 +60,81 @@ impl Hasher {
 
     /// The hash of `password` under a fresh salt.
     pub(crate) fn hash(&mut self, password: &Password) -> Result<PasswordHash, Error> {
-        let salt = SaltString::encode_b64(&random::bytes::<16>()).map_err(|_| Error("salt"))?;
-        let params = self.params.clone();
-        let output = self.compute(&params, Version::V0x13, password, salt.as_salt(), 32)?;
-        let phc = Phc {
-            algorithm: Algorithm::Argon2id.ident(),
-            version: Some(Version::V0x13.into()),
-            params: (&params).try_into().map_err(|_| Error("parameters"))?,
-            salt: Some(salt.as_salt()),
-            hash: Some(output),
-        };
-        Ok(PasswordHash(phc.to_string()))
+        let (cost, salt) = (Cost::of(&self.params), random::bytes::<SALT>());
+        let mut output = [0; OUTPUT];
+        self.compute(&cost, &salt, normalised(password).expose().as_bytes(), &mut output)?;
+        Ok(PasswordHash(to_phc(&cost, &salt, &output)))
     }
 
-    /// Whether `password` is the one behind `hash`, at the cost that the hash names.
+    /// Whether `password` is the one behind `hash`, by the function and at the cost that the hash names.
+    ///
+    /// The time depends on that cost and on the password, never on where the hash comes from.
     pub(crate) fn verify(&mut self, hash: &PasswordHash, password: &Password) -> Result<Verdict, Error> {
-        let phc = Phc::new(&hash.0).map_err(|_| Error("not a PHC string"))?;
-        let (Some(salt), Some(expected)) = (phc.salt, phc.hash) else { return Err(Error("incomplete")) };
-        if phc.algorithm != Algorithm::Argon2id.ident() {
-            return Err(Error("not argon2id"));
+        let stored = Stored::parse(&hash.0)?;
+        let forms = forms(password, &stored.cost);
+        for (place, form) in forms.iter().enumerate() {
+            let mut output = vec![0; stored.output.len()];
+            self.compute(&stored.cost, &stored.salt, form.expose().as_bytes(), &mut output)?;
+            // bcrypt takes NUL for the end: what comes after would not count.
+            let is_cut = matches!(stored.cost, Cost::Bcrypt { .. }) && form.expose().contains('\0');
+            if bool::from(output.ct_eq(&stored.output)) && !is_cut {
+                let is_ours = place == 0 && self.is_current(&stored);
+                return Ok(if is_ours { Verdict::Right } else { Verdict::RightButOutdated });
+            }
         }
-        let params = Params::try_from(&phc).map_err(|_| Error("parameters"))?;
-        let version =
-            phc.version.map_or(Ok(Version::V0x13), Version::try_from).map_err(|_| Error("version"))?;
-        let output = self.compute(&params, version, password, salt, expected.len())?;
-        let same: bool = output.as_bytes().ct_eq(expected.as_bytes()).into();
-        Ok(match (same, self.is_current(&params)) {
-            (false, _) => Verdict::Wrong,
-            (true, true) => Verdict::Right,
-            (true, false) => Verdict::RightButOutdated,
-        })
+        Ok(Verdict::Wrong)
     }
 
-    fn is_current(&self, params: &Params) -> bool {
-        let cost = |p: &Params| (p.m_cost(), p.t_cost(), p.p_cost());
-        cost(params) == cost(&self.params)
+    fn is_current(&self, stored: &Stored) -> bool {
+        let is_long = stored.salt.len() >= SALT && stored.output.len() == OUTPUT;
+        is_long && stored.cost == Cost::of(&self.params)
     }
+}
 
-    fn compute(
-        &mut self,
-        params: &Params,
-        version: Version,
-        password: &Password,
-        salt: Salt<'_>,
-        len: usize,
-    ) -> Result<Output, Error> {
-        let mut raw = [0; 64];
-        let salt = salt.decode_b64(&mut raw).map_err(|_| Error("salt"))?;
-        let blocks = params.block_count();
-        if self.memory.len() < blocks {
-            self.memory.resize(blocks, Block::default());
-        }
-        let password = normalised(password);
-        let argon2 = Argon2::new(Algorithm::Argon2id, version, params.clone());
-        Output::init_with(len, |out| {
-            argon2
-                .hash_password_into_with_memory(
-                    password.expose().as_bytes(),
-                    salt,
-                    out,
-                    &mut self.memory[..blocks],
-                )
-                .map_err(Into::into)
-        })
-        .map_err(|_| Error("argon2"))
+/// The password as the hash may have been made of it, likeliest first.
+///
+/// Here it is composed (NFC) before it is hashed; other systems took the bytes that the keyboard sent. An imported
+/// argon2id hash of today's cost can't be told from one made here, so every hash is tried by one rule: composed, then as
+/// typed where that differs. A wrong password of plain letters costs one hash and one with decomposed letters costs two,
+/// whoever asks and whether or not there is an account.
+fn forms(password: &Password, cost: &Cost) -> Vec<Password> {
+    if matches!(cost, Cost::Scrypt { nfkc: true, .. }) {
+        return vec![Password::new(password.expose().nfkc().collect())];
     }
+    let composed = normalised(password);
+    if composed == *password { vec![composed] } else { vec![composed, password.clone()] }
+}
+
+/// What decides how long a hash takes to verify: its function and parameters. Nothing for what can't be read.
+pub(crate) fn class(hash: &PasswordHash) -> Option<String> {
+    Stored::parse(&hash.0).ok().map(|stored| stored.cost.to_string())
+}
+
+/// The class of what is hashed at this cost.
+pub(crate) fn class_of(params: &Params) -> String {
+    Cost::of(params).to_string()
+}
+
+/// A hash of this class and of no password.
+pub(crate) fn dummy(class: &str) -> Option<PasswordHash> {
+    let cost = Cost::parse(class, None).ok()?;
+    let salt = random::bytes::<SALT>();
+    let mut output = random::bytes::<{ OUTPUT * 4 }>().to_vec();
+    let text = match cost {
+        // Any characters of its alphabet are a salt and a result.
+        Cost::Bcrypt { .. } => format!("{cost}${}", random::alphanumeric(53)),
+        Cost::Pbkdf2 { length, .. } => {
+            output.truncate(length);
+            to_phc(&cost, &salt, &output)
+        }
+        Cost::Argon2 { .. } | Cost::Scrypt { .. } => to_phc(&cost, &salt, &output[..OUTPUT]),
+    };
+    Stored::parse(&text).is_ok().then_some(PasswordHash(text))
+}
+
+/// Whether a hash that another system made can be verified here, and at what cost to everybody else.
+pub(crate) fn check_foreign(hash: &PasswordHash) -> Result<(), Error> {
+    Stored::parse(&hash.0)?.cost.check()
 }
 
 /// Whether a lower-case password is one of the 3,000 commonest of at least eight characters.
@@ -157,6 +190,7 @@ mod tests {
         let hash = hasher(64).hash(&password("correct horse")).unwrap();
         assert_eq!(hasher(128).verify(&hash, &password("correct horse")).unwrap(), Verdict::RightButOutdated);
         assert!(hasher(64).verify(&PasswordHash("$2b$12$nonsense".into()), &password("x")).is_err());
+        assert_eq!(class(&hash).as_deref(), Some("$argon2id$v=19$m=64,t=1,p=1"));
     }
 
     #[test]

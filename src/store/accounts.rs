@@ -1,6 +1,8 @@
 //! Accounts: who may log in, and whether somebody stopped them.
 
+use super::tx::Arg;
 use super::{Error, Row, Tx, arg};
+use crate::crypto::password;
 use crate::domain::account::{Account, Email, PasswordHash};
 use crate::domain::ids::AccountId;
 use crate::domain::language::Language;
@@ -13,8 +15,22 @@ macro_rules! columns {
     };
 }
 
-const INSERT: &str = "INSERT INTO accounts (uuid, kind, email, email_key, name, phone, password, password_version, verified, language, image, created_at, updated_at) \
-     VALUES ($1, $2, $3, $4, $5, $6, $7, 1, $8, $9, $10, $11, $11) ON CONFLICT DO NOTHING RETURNING id";
+/// The beginning of a statement whose rows are [`COLUMNS`] arguments and the first `password_version`.
+macro_rules! insert_into {
+    () => {
+        "INSERT INTO accounts (uuid, kind, email, email_key, name, phone, password, password_class, verified, \
+         language, image, created_at, updated_at, password_version) VALUES "
+    };
+}
+pub(super) use insert_into;
+
+/// How many arguments a row has.
+pub(super) const COLUMNS: usize = 13;
+
+const INSERT: &str = concat!(
+    insert_into!(),
+    "($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, 1) ON CONFLICT DO NOTHING RETURNING id"
+);
 const BY_EMAIL: &str = concat!("SELECT ", columns!(), " FROM accounts WHERE kind = $1 AND email_key = $2");
 const BY_ADDRESS: &str = concat!("SELECT ", columns!(), " FROM accounts WHERE email_key = $1 ORDER BY id");
 const BY_ID: &str = concat!("SELECT ", columns!(), " FROM accounts WHERE id = $1");
@@ -22,13 +38,17 @@ const LIST: &str = concat!("SELECT ", columns!(), " FROM accounts ORDER BY kind,
 const DISABLE: &str =
     "UPDATE accounts SET disabled_at = COALESCE(disabled_at, $2), updated_at = $2 WHERE id = $1";
 const ENABLE: &str = "UPDATE accounts SET disabled_at = NULL, updated_at = $2 WHERE id = $1";
-const SET_PASSWORD: &str = "UPDATE accounts SET password = $2, password_version = password_version + 1, updated_at = $3 WHERE id = $1";
-const UPGRADE: &str = "UPDATE accounts SET password = $3 WHERE id = $1 AND password = $2";
+const SET_PASSWORD: &str = "UPDATE accounts SET password = $2, password_class = $4, password_version = password_version + 1, updated_at = $3 WHERE id = $1";
+const UPGRADE: &str =
+    "UPDATE accounts SET password = $3, password_class = $4 WHERE id = $1 AND password = $2";
 const BLOCK: &str = "UPDATE accounts SET blocked_at = $2, blocked_until = $3 WHERE id = $1";
 const VERIFY: &str = "UPDATE accounts SET verified = 1, updated_at = $2 WHERE id = $1 AND verified = 0";
 const SET_LANGUAGE: &str = "UPDATE accounts SET language = $2 WHERE id = $1 AND language <> $2";
 const LOCK: &str = "UPDATE accounts SET updated_at = updated_at WHERE id = $1";
 const REMOVE: &str = "DELETE FROM accounts WHERE id = $1";
+
+/// The class of a hash that can't be read. Empty would be taken for a row of before there were classes.
+const UNREADABLE: &str = "?";
 
 /// An account on its way into the store.
 pub(crate) struct New {
@@ -45,20 +65,31 @@ pub(crate) struct New {
 
 /// Adds an account; `None` when the address is taken within its kind.
 pub(crate) async fn insert(tx: &mut Tx, new: New, now: Timestamp) -> Result<Option<AccountId>, Error> {
-    let args = [
+    tx.optional(INSERT, row_of(new, now, now)).await?.map(|row| row.get(0).map(AccountId)).transpose()
+}
+
+/// The arguments of a row in the order of the statement.
+pub(super) fn row_of(new: New, created: Timestamp, now: Timestamp) -> [Arg; COLUMNS] {
+    [
         arg(new.uuid.to_string()),
         arg(new.kind),
         arg(new.email.as_given()),
         arg(new.email.key()),
         arg(new.name),
         arg(new.phone),
-        arg(new.password.0),
+        arg(new.password.0.as_str()),
+        arg(class_of(&new.password)),
         arg(new.verified),
         arg(new.language.map_or("", Language::tag)),
         arg(new.image),
+        arg(created),
         arg(now),
-    ];
-    tx.optional(INSERT, args).await?.map(|row| row.get(0).map(AccountId)).transpose()
+    ]
+}
+
+/// What a row says of its hash beside the hash itself.
+pub(super) fn class_of(hash: &PasswordHash) -> String {
+    password::class(hash).unwrap_or_else(|| UNREADABLE.to_owned())
 }
 
 pub(crate) async fn by_email(tx: &mut Tx, kind: &str, email: &Email) -> Result<Option<Account>, Error> {
@@ -101,7 +132,8 @@ pub(crate) async fn set_password(
     hash: &PasswordHash,
     now: Timestamp,
 ) -> Result<(), Error> {
-    tx.execute(SET_PASSWORD, [arg(id.0), arg(hash.0.as_str()), arg(now)]).await.map(drop)
+    let args = [arg(id.0), arg(hash.0.as_str()), arg(now), arg(class_of(hash))];
+    tx.execute(SET_PASSWORD, args).await.map(drop)
 }
 
 /// Replaces a hash by one of today's cost, unless the password changed meanwhile.
@@ -111,7 +143,8 @@ pub(crate) async fn upgrade_password(
     old: &PasswordHash,
     new: &PasswordHash,
 ) -> Result<(), Error> {
-    tx.execute(UPGRADE, [arg(id.0), arg(old.0.as_str()), arg(new.0.as_str())]).await.map(drop)
+    let args = [arg(id.0), arg(old.0.as_str()), arg(new.0.as_str()), arg(class_of(new))];
+    tx.execute(UPGRADE, args).await.map(drop)
 }
 
 /// Blocks second factors over `[from, until)`, or with `None` unblocks them.

@@ -1,5 +1,7 @@
 //! The audit trail: every outcome of an authentication, as a row and as a structured log line.
 
+use std::sync::LazyLock;
+
 use super::{Error, Tx, arg};
 use crate::domain::ids::{AccountId, DeviceId, PairingId};
 use crate::domain::time::Timestamp;
@@ -29,6 +31,44 @@ pub(super) struct Line {
     device: Option<DeviceId>,
     pairing: Option<PairingId>,
     source: String,
+}
+
+/// Rows of one statement of [`record_all`].
+const MANY: usize = 40;
+
+/// The same with many rows that differ in the account alone.
+static INSERT_MANY: LazyLock<String> = LazyLock::new(|| {
+    let row = |n: usize| format!("($1, $2, $3, ${}, NULL, NULL, $4)", n + 5);
+    let rows = (0..MANY).map(row).collect::<Vec<_>>().join(", ");
+    format!("INSERT INTO audit (at, event, outcome, account_id, device_id, pairing, source) VALUES {rows}")
+});
+
+/// Writes one row for each account, as [`record`] does, in fewer statements.
+pub(crate) async fn record_all(
+    tx: &mut Tx,
+    entry: Entry<'_>,
+    accounts: &[AccountId],
+    now: Timestamp,
+) -> Result<(), Error> {
+    let Entry { event, outcome, source, .. } = entry;
+    let (many, rest) = accounts.as_chunks::<MANY>();
+    for chunk in many {
+        let common = [arg(now), arg(event), arg(outcome), arg(source)];
+        tx.execute(&INSERT_MANY, common.into_iter().chain(chunk.iter().map(|id| arg(id.0)))).await?;
+        let line = |id: &AccountId| Line {
+            event,
+            outcome,
+            account: Some(*id),
+            device: None,
+            pairing: None,
+            source: source.to_owned(),
+        };
+        tx.trail.extend(chunk.iter().map(line));
+    }
+    for id in rest {
+        record(tx, Entry { account: Some(*id), ..entry }, now).await?;
+    }
+    Ok(())
 }
 
 /// Writes the row with the unit of work, and the log line once that is committed.

@@ -12,6 +12,8 @@ const SINCE: &str = "SELECT id, kind, account_id, pairing, ask FROM signals WHER
 pub(crate) enum Signal {
     /// Signing keys: read them again.
     Keys,
+    /// The proportions of the stored password schemes: count them again.
+    Passwords,
     /// An account, its devices or its sessions: see who of its sockets may stay.
     Account(AccountId),
     /// An ask was ended by something else than an answer: its browser and the phones that show it are told.
@@ -22,6 +24,7 @@ pub(crate) async fn emit(tx: &mut Tx, signal: Signal, now: Timestamp) -> Result<
     let none = None::<i64>;
     let [kind, account, pairing, ask] = match signal {
         Signal::Keys => [arg("keys"), arg(none), arg(None::<String>), arg(none)],
+        Signal::Passwords => [arg("passwords"), arg(none), arg(None::<String>), arg(none)],
         Signal::Account(account) => [arg("account"), arg(account.0), arg(None::<String>), arg(none)],
         Signal::Dropped { account, pairing, ask } => {
             [arg("dropped"), arg(account.0), arg(pairing.to_string()), arg(ask)]
@@ -41,6 +44,7 @@ fn read(row: &Row) -> Result<(i64, Signal), Error> {
     let account = || Ok::<_, Error>(AccountId(row.get::<Option<i64>>(2)?.ok_or_else(damaged)?));
     let signal = match row.get::<String>(1)?.as_str() {
         "keys" => Signal::Keys,
+        "passwords" => Signal::Passwords,
         "account" => Signal::Account(account()?),
         "dropped" => Signal::Dropped {
             account: account()?,

@@ -129,7 +129,7 @@ fn rank_score(a: &[Duration], b: &[Duration]) -> f64 {
     (wins - m * n / 2.0) / (m * n * (m + n + 1.0) / 12.0).sqrt()
 }
 
-fn median(sample: &[Duration]) -> f64 {
+pub(crate) fn median(sample: &[Duration]) -> f64 {
     let mut sorted = sample.to_vec();
     sorted.sort_unstable();
     sorted[sorted.len() / 2].as_secs_f64()
@@ -137,7 +137,7 @@ fn median(sample: &[Duration]) -> f64 {
 
 /// Neither the ranks nor the medians tell two samples apart: one alone may be chance, or too little to matter.
 #[track_caller]
-fn check_alike(a: &[Duration], b: &[Duration], what: &str) {
+pub(crate) fn check_alike(a: &[Duration], b: &[Duration], what: &str) {
     let (z, [first, second]) = (rank_score(a, b), [median(a), median(b)]);
     let apart = (first - second).abs() / first.min(second);
     assert!(z.abs() <= 4.0 || apart <= 0.25, "{what}: z = {z:.1}, medians {first:.4} s and {second:.4} s");

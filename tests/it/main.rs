@@ -22,6 +22,7 @@ mod durable;
 mod factors;
 mod forged;
 mod harness;
+mod import;
 mod letters;
 mod login;
 mod meanwhile;

@@ -10,7 +10,7 @@ pub(crate) use client::{Answer, Http};
 pub(crate) use people::{PASSWORD, Person, Phone, current_device};
 pub(crate) use process::{Finished, Process, run};
 pub(crate) use socket::Socket;
-pub(crate) use store::{signing_keys, store_url};
+pub(crate) use store::{change_store, signing_keys, store_url, text_pairs};
 
 use std::time::Duration;
 

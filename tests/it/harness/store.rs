@@ -43,8 +43,7 @@ async fn postgres_database() -> String {
 /// The `kid` and the sealed private half of every signing key in a server's store.
 pub(crate) async fn signing_keys(server: &super::Server) -> Vec<(String, Option<Vec<u8>>)> {
     const ALL: &str = "SELECT kid, sealed FROM signing_keys ORDER BY signs_from";
-    let url = server.settings().iter().find(|(name, _)| name == "READYLOGIN_STORE__URL");
-    let (_, url) = url.expect("a store");
+    let url = url_of(server);
     match store_kind() {
         StoreKind::Sqlite => {
             let mut connection = sqlx::SqliteConnection::connect(url).await.unwrap();
@@ -55,4 +54,39 @@ pub(crate) async fn signing_keys(server: &super::Server) -> Vec<(String, Option<
             sqlx::query_as(ALL).fetch_all(&mut connection).await.unwrap()
         }
     }
+}
+
+/// The rows of a query for two texts, out of a server's store.
+pub(crate) async fn text_pairs(server: &super::Server, query: &'static str) -> Vec<(String, String)> {
+    let url = url_of(server);
+    match store_kind() {
+        StoreKind::Sqlite => {
+            let mut connection = sqlx::SqliteConnection::connect(url).await.unwrap();
+            sqlx::query_as(query).fetch_all(&mut connection).await.unwrap()
+        }
+        StoreKind::Postgres => {
+            let mut connection = sqlx::PgConnection::connect(url).await.unwrap();
+            sqlx::query_as(query).fetch_all(&mut connection).await.unwrap()
+        }
+    }
+}
+
+/// Changes rows behind a server's back.
+pub(crate) async fn change_store(server: &super::Server, statement: &'static str) {
+    let url = url_of(server);
+    match store_kind() {
+        StoreKind::Sqlite => {
+            let mut connection = sqlx::SqliteConnection::connect(url).await.unwrap();
+            connection.execute(statement).await.unwrap();
+        }
+        StoreKind::Postgres => {
+            let mut connection = sqlx::PgConnection::connect(url).await.unwrap();
+            connection.execute(statement).await.unwrap();
+        }
+    }
+}
+
+fn url_of(server: &super::Server) -> &str {
+    let url = server.settings().iter().find(|(name, _)| name == "READYLOGIN_STORE__URL");
+    &url.expect("a store").1
 }

@@ -3,6 +3,9 @@
 -- Two letters (ISO 639-1), or empty while nobody said.
 ALTER TABLE accounts ADD COLUMN language TEXT NOT NULL DEFAULT '';
 ALTER TABLE accounts ADD COLUMN image TEXT NOT NULL DEFAULT '';
+-- What decides how long the password takes to verify: its function and cost. Empty in rows of before, until a server starts.
+ALTER TABLE accounts ADD COLUMN password_class TEXT NOT NULL DEFAULT '';
+CREATE INDEX accounts_by_password_class ON accounts (password_class);
 
 ALTER TABLE devices ADD COLUMN seen_at BIGINT;
 ALTER TABLE devices ADD COLUMN seen_ip TEXT NOT NULL DEFAULT '';
