@@ -5,16 +5,18 @@ use std::time::Duration;
 
 use super::bearer::{Demand, Owner};
 use super::enrol::{hash_of, put_in_force, rotate_session, turn_on};
+use super::second_factor::SecondFactor;
 use super::{Auth, Error};
 use crate::crypto::random;
 use crate::crypto::seal::{base64url, digest};
 use crate::domain::account::Account;
 use crate::domain::factor::Method;
+use crate::domain::ids::AccountId;
 use crate::domain::secret::{BackupCode, ChallengeToken, OneTimeCode, SessionToken};
 use crate::domain::source::network;
 use crate::store::sessions::Live;
 use crate::store::totp::{self, Which};
-use crate::store::{Tx, accounts, challenges, devices, factors, sessions};
+use crate::store::{self, Tx, accounts, challenges, devices, factors, sessions};
 
 /// A session is renewed when it was not for so long (CONTRACT.md section 6), or for a seventh of its life.
 const RENEW_EVERY: Duration = Duration::from_secs(86_400);
@@ -135,10 +137,13 @@ impl Auth {
                 return Ok(Err(Error::Locked(left)));
             }
             let methods = factors::methods(tx, id).await?;
+            let sets_up = totp::secret(tx, id, Which::Pending).await?.is_some();
             let has_app = methods.contains(&Method::Authenticator);
             let was_on = methods.iter().any(|method| method.turns_on());
             let proven = match &code {
-                InSession::Totp(code) if factor.step_of(tx, id, Which::Pending, code).await?.is_some() => {
+                InSession::Totp(code)
+                    if sets_up && (!has_app || proves_pending(tx, &factor, id, code).await?) =>
+                {
                     if let Err(refused) = put_in_force(tx, &factor, &owner, code).await? {
                         return Ok(Err(refused));
                     }
@@ -146,9 +151,6 @@ impl Auth {
                     turn_on(tx, &owner, Method::Email).await?;
                     rotate_session(tx, &owner, token).await?;
                     return Ok(Ok(true));
-                }
-                InSession::Totp(_) if totp::secret(tx, id, Which::Pending).await?.is_some() && !has_app => {
-                    return Ok(Err(Error::InvalidTotp));
                 }
                 InSession::Totp(_) if !has_app => {
                     return Ok(Err(Error::TotpNotEnabled));
@@ -179,6 +181,16 @@ impl Auth {
         })
         .await
     }
+}
+
+/// Whether a code is of the app that is being set up while another one is on.
+async fn proves_pending(
+    tx: &mut Tx,
+    factor: &SecondFactor,
+    account: AccountId,
+    code: &OneTimeCode,
+) -> Result<bool, store::Error> {
+    Ok(factor.step_of(tx, account, Which::Pending, code).await?.is_some())
 }
 
 /// A token for a session that is about to be known by another one.

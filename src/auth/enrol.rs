@@ -249,7 +249,13 @@ pub(super) async fn put_in_force(
     if totp::secret(tx, account, Which::Pending).await?.is_none() {
         return Ok(Err(Error::TotpNotEnabled));
     }
+    let Some(stored) = accounts::by_id(tx, account).await? else { return Ok(Err(Error::NotAuthenticated)) };
+    if let Some(left) = stored.block_left(owner.now) {
+        return Ok(Err(Error::Locked(left)));
+    }
     let Some(step) = factor.step_of(tx, account, Which::Pending, code).await? else {
+        // Not even a secret that is not in force yet is there to be guessed at.
+        factor.count_failure(tx, &stored, Method::Authenticator).await?;
         return Ok(Err(Error::InvalidTotp));
     };
     totp::promote(tx, account, step).await?;

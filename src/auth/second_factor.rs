@@ -189,7 +189,7 @@ impl SecondFactor {
     }
 
     /// Counter (a) of CONTRACT.md section 1 (NIST SP 800-63B-4 §3.2.2).
-    async fn count_failure(
+    pub(super) async fn count_failure(
         &self,
         tx: &mut Tx,
         account: &Account,

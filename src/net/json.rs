@@ -49,7 +49,6 @@ fn is_bounded(text: &[u8]) -> bool {
 }
 
 /// Any JSON in whose objects no key stands twice.
-#[derive(Debug)]
 pub(crate) struct Once(pub(crate) Value);
 
 impl<'de> Deserialize<'de> for Once {

@@ -14,15 +14,13 @@ use crate::net::json::{self, Once};
 const JSON: &str = "application/json";
 const FORM: &str = "application/x-www-form-urlencoded";
 
-/// The fields of a body.
-#[derive(Debug)]
+/// The fields of a body. No `Debug`: there are passwords in it.
 pub(super) struct Body {
     fields: BTreeMap<String, Value>,
     issues: Vec<String>,
 }
 
 /// The same, where a form is read too.
-#[derive(Debug)]
 pub(super) struct BodyOrForm(pub(super) Body);
 
 /// The same, where there may be no body at all.

@@ -15,8 +15,8 @@ use crate::http::Http;
 use crate::http::extract::bearer_token;
 use crate::store::sessions::Live;
 
-/// The headers of a request that tell who asks, and the cookies' form.
-#[derive(Clone, Debug)]
+/// The headers of a request that tell who asks, and the cookies' form. No `Debug`: there are tokens in it.
+#[derive(Clone)]
 pub(super) struct Asker {
     pub(super) cookies: Cookies,
     headers: HeaderMap,

@@ -155,8 +155,7 @@ fn document(status: StatusCode, body: Value) -> Response {
     response
 }
 
-/// The fields of a body, by their names in lower case.
-#[derive(Debug)]
+/// The fields of a body, by their names in lower case. No `Debug`: there are passwords in it.
 pub(super) struct Fields {
     values: BTreeMap<String, Value>,
     errors: BTreeMap<String, Vec<String>>,
