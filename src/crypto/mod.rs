@@ -5,3 +5,5 @@ pub(crate) mod keys;
 pub(crate) mod password;
 pub(crate) mod random;
 pub mod seal;
+pub(crate) mod seal_file;
+pub mod seals;

@@ -12,6 +12,7 @@ pub(crate) mod keys;
 pub(crate) mod outbox;
 pub(crate) mod pairings;
 mod postgres;
+pub(crate) mod seals;
 pub(crate) mod sessions;
 pub(crate) mod signals;
 mod sqlite;

@@ -69,3 +69,8 @@ CREATE INDEX trusts_over ON trusts (expires_at);
 
 -- Mail in two forms.
 ALTER TABLE outbox ADD COLUMN html TEXT NOT NULL DEFAULT '';
+
+-- How a key signs: the token's own word for it is never taken.
+ALTER TABLE signing_keys ADD COLUMN algorithm TEXT NOT NULL DEFAULT 'ES256';
+-- Set once a key has signed its last token. The secret of HS256 stays sealed all the same: its tokens need it.
+ALTER TABLE signing_keys ADD COLUMN retired BIGINT NOT NULL DEFAULT 0;
