@@ -77,12 +77,12 @@ impl Keyring {
             if is_new { signals::emit(tx, Signal::Keys, now).await } else { Ok(()) }
         };
         store.write(move |tx| Box::pin(async move { unit(tx).await })).await?;
-        self.reload(store).await
+        self.reload(store).await.map(drop)
     }
 
     /// Reads the keys again, and under what they are sealed, and destroys the private halves that have signed their
-    /// last token.
-    pub(crate) async fn reload(&self, store: &Store) -> Result<(), Error> {
+    /// last token. Returns whether a key was taken away.
+    pub(crate) async fn reload(&self, store: &Store) -> Result<bool, Error> {
         let now = self.clock.now();
         let unit = async |tx: &mut Tx| {
             let rows = store::keys::signing(tx).await?;
@@ -104,9 +104,11 @@ impl Keyring {
             .map(|(_, row)| (row.kid.clone(), row.algorithm))
             .collect();
         let by_kid = all.iter().enumerate().map(|(at, key)| (key.kid.clone(), at)).collect();
-        *self.keys.write() = Arc::new(Keys { all, turns, by_kid, issuers });
+        let keys = Arc::new(Keys { all, turns, by_kid, issuers });
+        let before = std::mem::replace(&mut *self.keys.write(), keys.clone());
+        let is_one_gone = before.by_kid.keys().any(|kid| !keys.by_kid.contains_key(kid));
         if finished.is_empty() {
-            return Ok(());
+            return Ok(is_one_gone);
         }
         let retire = async move |tx: &mut Tx| {
             for (kid, algorithm) in &finished {
@@ -114,7 +116,8 @@ impl Keyring {
             }
             Ok(())
         };
-        Ok(store.write(move |tx| Box::pin(async move { retire(tx).await })).await?)
+        store.write(move |tx| Box::pin(async move { retire(tx).await })).await?;
+        Ok(is_one_gone)
     }
 
     /// Signs with the key of the hour. Only the mint calls this.
@@ -141,6 +144,16 @@ impl Keyring {
             audience: &self.names.audience,
         };
         jwt::verify(&by, &head, token, self.clock.now())
+    }
+
+    /// Which key a token names, if this server has that key.
+    pub(crate) fn kid(&self, token: &AccessToken) -> Option<String> {
+        jwt::head(token.expose()).ok().map(|head| head.kid).filter(|kid| self.has(kid))
+    }
+
+    /// Whether this server takes what a key signed.
+    pub(crate) fn has(&self, kid: &str) -> bool {
+        self.keys.read().by_kid.contains_key(kid)
     }
 
     /// The JWK set (RFC 7517 §5): keys that sign, will sign, or signed a token that may still live.

@@ -130,3 +130,59 @@ fn unusable(file: &Path, e: &std::io::Error) -> Error {
     };
     Error::internal(format!("keys.seal_file: {}: {why}", file.display()))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use super::*;
+    use crate::config::StoreUrl;
+    use crate::crypto::seal::Fingerprint;
+    use crate::crypto::seals::SealKeys;
+
+    async fn name(store: &Store, key: Fingerprint) {
+        let unit = async move |tx: &mut Tx| {
+            store::seals::name_first(tx, key).await?;
+            store::seals::name(tx, key).await
+        };
+        store.write(move |tx| Box::pin(async move { unit(tx).await })).await.unwrap();
+    }
+
+    /// How often it was tried, and under what it was stored.
+    async fn attempts(store: &Store, seals: &Seals) -> (usize, Result<Fingerprint, Error>) {
+        let tries = AtomicUsize::new(0);
+        let done = storing(store, seals, "x", b"secret", |fresh| {
+            tries.fetch_add(1, Ordering::Relaxed);
+            let unit = async move |tx: &mut Tx| store::seals::check(tx, fresh.under).await;
+            async move {
+                let fits = store.write(move |tx| Box::pin(async move { unit(tx).await })).await?;
+                Ok(fits.then_some(fresh.under))
+            }
+        });
+        let done = done.await;
+        (tries.into_inner(), done)
+    }
+
+    #[tokio::test]
+    async fn who_has_not_noticed_another_key_stores_nothing_under_the_old_one() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(&StoreUrl::Sqlite(dir.path().join("store.db")), 1).await.unwrap();
+        let file = dir.path().join("seal.key");
+        let seals = Seals::from_file(&file).unwrap();
+        let old = seals.fingerprint();
+        name(&store, old).await;
+        assert_eq!(attempts(&store, &seals).await, (1, Ok(old)));
+
+        let both = seals.keys().with_a_new_one_first();
+        let new = Seals::given(both.first_alone()).fingerprint();
+        seal_file::replace(&file, &both).unwrap();
+        assert_eq!(attempts(&store, &seals).await, (1, Ok(old)), "the store has not gone over yet");
+        name(&store, new).await;
+        assert_eq!(attempts(&store, &seals).await, (2, Ok(new)));
+
+        let foreign = Seals::given(SealKeys::parse(&"ab".repeat(32)).unwrap());
+        name(&store, foreign.fingerprint()).await;
+        assert_eq!(attempts(&store, &seals).await, (1, Err(Error::Busy(Auth::BUSY))));
+        store.close().await;
+    }
+}

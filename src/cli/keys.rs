@@ -41,11 +41,13 @@ pub(super) enum Command {
         long_about = "Takes a signing key that leaked away at once: it is published no more and verifies nothing \
         any more. Every token that it signed dies, in ReadyLogin at once and elsewhere when the published keys are \
         fetched again (jwt.jwks_max_age): people log in again, and so do phones, which keep their first token. If it was \
-        the key that signs, a new one is made and signs at once."
+        the key that signs, a new one is made and signs at once.\n\n\
+        Who had the key could use it to get tokens by other keys: where that may have happened, end the accounts' sessions \
+        too (`readylogin account password`, `device revoke`)."
     )]
     Revoke {
         /// The key, as `readylogin keys list` shows it
-        #[arg(long)]
+        #[arg(long, allow_hyphen_values = true)]
         kid: String,
     },
     /// Print the secrets of HS256 keys for those who verify their tokens

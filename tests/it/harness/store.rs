@@ -56,3 +56,21 @@ pub(crate) async fn signing_keys(server: &super::Server) -> Vec<(String, Option<
         }
     }
 }
+
+/// Runs a statement of the test's own.
+pub(crate) async fn execute(settings: &[(String, String)], sql: String) {
+    let (url, sql) = (url_of(settings), sqlx::AssertSqlSafe(sql));
+    match store_kind() {
+        StoreKind::Sqlite => {
+            sqlx::SqliteConnection::connect(url).await.unwrap().execute(sql).await.unwrap();
+        }
+        StoreKind::Postgres => {
+            sqlx::PgConnection::connect(url).await.unwrap().execute(sql).await.unwrap();
+        }
+    }
+}
+
+/// The store's URL among settings.
+pub(crate) fn url_of(settings: &[(String, String)]) -> &str {
+    &settings.iter().find(|(name, _)| name == "READYLOGIN_STORE__URL").expect("a store").1
+}
