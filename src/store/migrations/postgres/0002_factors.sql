@@ -92,3 +92,8 @@ CREATE TABLE refresh_tokens (
 );
 CREATE INDEX refresh_tokens_of_session ON refresh_tokens (session);
 CREATE INDEX refresh_tokens_over ON refresh_tokens (expires_at);
+
+-- How a key signs: the token's own word for it is never taken.
+ALTER TABLE signing_keys ADD COLUMN algorithm TEXT NOT NULL DEFAULT 'ES256';
+-- Set once a key has signed its last token. The secret of HS256 stays sealed all the same: its tokens need it.
+ALTER TABLE signing_keys ADD COLUMN retired BIGINT NOT NULL DEFAULT 0;
