@@ -5,7 +5,7 @@ ALTER TABLE accounts ADD COLUMN language TEXT NOT NULL DEFAULT '';
 ALTER TABLE accounts ADD COLUMN image TEXT NOT NULL DEFAULT '';
 -- What decides how long the password takes to verify: its function and cost. Empty in rows of before, until a server starts.
 ALTER TABLE accounts ADD COLUMN password_class TEXT NOT NULL DEFAULT '';
-CREATE INDEX accounts_by_password_class ON accounts (password_class);
+CREATE INDEX accounts_by_password_class ON accounts (password_class, kind);
 
 ALTER TABLE devices ADD COLUMN seen_at BIGINT;
 ALTER TABLE devices ADD COLUMN seen_ip TEXT NOT NULL DEFAULT '';
