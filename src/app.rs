@@ -20,7 +20,7 @@ use crate::clock::Clock;
 use crate::config::{self, Config, Log, LogFormat, default_seal_file};
 use crate::crypto::seals::Seals;
 use crate::http::{self, Http};
-use crate::mail::Courier;
+use crate::mail::{Courier, Transport};
 use crate::net::{self, Connections, Origins};
 use crate::store::Store;
 use crate::ws::{self, Front};
@@ -213,7 +213,9 @@ async fn open(config: Arc<Config>, clock: Clock, url: &str) -> anyhow::Result<Au
         None => seal_from_file(&config, &store).await?,
     };
     let issuer = config.jwt.issuer.clone().unwrap_or_else(|| url.to_owned());
-    let courier = Courier::new(config.mail.folder.clone(), sender(&config, url)?);
+    let from = sender(&config, url)?;
+    let transport = Transport::new(&config.mail, &from)?;
+    let courier = Courier::new(transport, from, config.mail.give_up);
     Ok(Auth::open(config, clock, store, seal, issuer, courier).await?)
 }
 

@@ -1,8 +1,10 @@
 //! Typed settings over the embedded, commented `config.toml`; read and validated once, at start.
 
 mod read;
+mod smtp;
 
 pub(crate) use read::default_seal_file;
+pub use smtp::{Encryption, SmtpLogin, SmtpUrl};
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -99,6 +101,14 @@ sections! {
     }
     Mail {
         folder: PathBuf,
+        #[serde(deserialize_with = "smtp::optional")]
+        smtp_url: Option<SmtpUrl>,
+        #[serde(deserialize_with = "read::optional")]
+        smtp_ca: Option<PathBuf>,
+        #[serde(deserialize_with = "read::span")]
+        timeout: Duration,
+        #[serde(deserialize_with = "read::span")]
+        give_up: Duration,
         #[serde(deserialize_with = "read::mailbox")]
         from: Option<lettre::message::Mailbox>,
     }

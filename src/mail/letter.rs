@@ -40,9 +40,30 @@ pub(crate) enum Letter<'a> {
 pub(super) struct Written {
     pub(super) subject: String,
     pub(super) text: String,
+    pub(super) html: String,
 }
 
 impl Letter<'_> {
+    /// Until when there is sense in sending it: a code is good for some minutes, news for ever.
+    pub(super) fn good_until(self, now: Timestamp) -> Option<Timestamp> {
+        match self {
+            Self::LoginCode { minutes, .. } | Self::EnableCode { minutes, .. } => {
+                Some(now.plus(std::time::Duration::from_secs(minutes * 60)))
+            }
+            Self::RegistrationTried { .. }
+            | Self::PhoneAdded { .. }
+            | Self::PhoneRemoved { .. }
+            | Self::CodesReplaced { .. }
+            | Self::FactorRemoved { .. }
+            | Self::PasswordChanged { .. }
+            | Self::Locked { .. }
+            | Self::FactorAdded { .. }
+            | Self::TwoFactorOff { .. }
+            | Self::CodesLow { .. }
+            | Self::DeviceTrusted { .. } => None,
+        }
+    }
+
     pub(super) fn write(self, _language: Language, now: Timestamp) -> Written {
         let (subject, what, source, advice) = match self {
             Self::RegistrationTried { source } => (
@@ -128,7 +149,7 @@ impl Letter<'_> {
             ),
         };
         let text = format!("{what}\n\nWhen: {}\nFrom: {source}\n\n{advice}\n", readable(now));
-        Written { subject: subject.to_owned(), text }
+        Written { subject: subject.to_owned(), text, html: String::new() }
     }
 }
 

@@ -79,6 +79,8 @@ CREATE INDEX trusts_over ON trusts (expires_at);
 
 -- Mail in two forms.
 ALTER TABLE outbox ADD COLUMN html TEXT NOT NULL DEFAULT '';
+-- When it is worth nothing any more: it holds a code.
+ALTER TABLE outbox ADD COLUMN expires_at BIGINT;
 
 -- Some surfaces name no kind: an address is looked up among all of them.
 CREATE INDEX accounts_by_address ON accounts (email_key);
