@@ -110,19 +110,29 @@ fn tls(host: &str, ca: Option<&Path>) -> Result<TlsParameters, config::Error> {
 /// The mail itself: both forms of the text, and a name by which a second delivery can be told from a second mail.
 fn message(from: &Mailbox, mail: &Waiting) -> anyhow::Result<Message> {
     let date = std::time::SystemTime::UNIX_EPOCH + mail.created_at.since(Timestamp(0));
-    let name = format!("<{}.{}@{}>", mail.created_at.0, mail.id, from.email.domain());
+    let name = format!("{}.{}", letters(mail.created_at.0), letters(mail.id));
     let builder = Message::builder()
         .from(from.clone())
         .to(Mailbox::new(None, mail.recipient.parse()?))
         .date(date)
-        .message_id(Some(name))
+        .message_id(Some(format!("<{name}@{}>", from.email.domain())))
         .subject(&mail.subject);
     let plain = SinglePart::builder().header(ContentType::TEXT_PLAIN).body(mail.body.clone());
     if mail.html.is_empty() {
         return Ok(builder.singlepart(plain)?);
     }
     let html = SinglePart::builder().header(ContentType::TEXT_HTML).body(mail.html.clone());
-    Ok(builder.multipart(MultiPart::alternative().singlepart(plain).singlepart(html))?)
+    let both = MultiPart::alternative().boundary(format!("part.{name}"));
+    Ok(builder.multipart(both.singlepart(plain).singlepart(html))?)
+}
+
+/// A number in letters: nothing in a mail but its code may look like one.
+fn letters(number: i64) -> String {
+    format!("{number:x}")
+        .bytes()
+        .map(|digit| if digit.is_ascii_digit() { digit - b'0' + b'g' } else { digit })
+        .map(char::from)
+        .collect()
 }
 
 /// Writes the file whole before it has its name.
