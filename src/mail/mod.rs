@@ -2,6 +2,7 @@
 
 mod courier;
 mod letter;
+mod templates;
 mod transport;
 
 pub(crate) use courier::Courier;

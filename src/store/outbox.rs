@@ -15,8 +15,8 @@ const DONE: &str = "DELETE FROM outbox WHERE id = $1";
 /// So many mails may wait before no further code is promised; of news, twice as many.
 const MANY: u32 = 10_000;
 
-/// A mail on its way into the outbox.
-#[derive(Clone, Copy, Debug)]
+/// A mail on its way into the outbox. No `Debug`: there may be a code in it.
+#[derive(Clone, Copy)]
 pub(crate) struct New<'a> {
     pub(crate) recipient: &'a str,
     pub(crate) subject: &'a str,
