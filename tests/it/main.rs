@@ -10,6 +10,7 @@
 
 mod alike;
 mod answers;
+mod authenticator;
 mod bad_frames;
 mod bad_input;
 mod browser;
@@ -19,12 +20,15 @@ mod cost;
 mod counters;
 mod door;
 mod durable;
+mod factor_counters;
+mod factor_upkeep;
 mod factors;
 mod forged;
 mod harness;
 mod import;
 mod letters;
 mod login;
+mod mailed_codes;
 mod meanwhile;
 mod once;
 mod races;
