@@ -9,6 +9,7 @@ use super::{Auth, Error};
 use crate::domain::ids::SessionId;
 use crate::domain::secret::Password;
 use crate::domain::time::Timestamp;
+use crate::store::devices::{self, SEEN_EVERY};
 use crate::store::sessions::{self, Live};
 use crate::store::{self, Tx, accounts};
 
@@ -53,14 +54,21 @@ impl Auth {
         Ok(self.store.read(move |tx| Box::pin(sessions::live(tx, session, now))).await?)
     }
 
-    /// Moves an approving device's end of session on, when that is worth a write.
-    pub(crate) async fn slide(&self, live: &Live) -> Result<(), Error> {
-        let ttl = self.config.device.session_ttl;
-        let (device, until) = (live.device, self.now().plus(ttl));
-        if !live.approving || until.since(live.expires_at) < ttl / 100 {
+    /// Notes that a device is there, and moves an approving one's end of session on, when that is worth a write.
+    pub(crate) async fn shows_up(&self, live: &Live, source: IpAddr) -> Result<(), Error> {
+        let (now, ttl, ip) = (self.now(), self.config.device.session_ttl, source.to_string());
+        let until = now.plus(ttl);
+        let slides = live.approving && until.since(live.expires_at) >= ttl / 100;
+        let was_just_there = live.seen_at.is_some_and(|at| now.since(at) <= SEEN_EVERY) && live.seen_ip == ip;
+        if !slides && was_just_there {
             return Ok(());
         }
-        Ok(self.store.write(move |tx| Box::pin(sessions::extend(tx, device, until))).await?)
+        let device = live.device;
+        let unit = async move |tx: &mut Tx| {
+            devices::seen(tx, device, &ip, now).await?;
+            if slides { sessions::extend(tx, device, until).await } else { Ok(()) }
+        };
+        Ok(self.store.write(move |tx| Box::pin(async move { unit(tx).await })).await?)
     }
 
     /// Runs a unit of work in an owner's name. Whatever was true when the request came in, the session, its proof and

@@ -45,8 +45,11 @@ impl Auth {
     /// What is on for the session's account.
     pub(crate) async fn double_auth(&self, live: &Live) -> Result<DoubleAuth, Error> {
         let (account, uuid, now) = (live.account, live.account_uuid, self.now());
+        let limit = self.config.lock_policy().disable_after;
         let unit = async move |tx: &mut Tx| {
-            let methods = factors::methods(tx, account).await?;
+            let mut methods = factors::methods(tx, account).await?;
+            let worn_out = factors::worn_out(tx, account, limit).await?;
+            methods.retain(|method| !worn_out.contains(method));
             let devices = devices::list(tx, account, now).await?;
             let approving =
                 devices.iter().filter(|device| device.approving).map(|device| device.id).collect();

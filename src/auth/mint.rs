@@ -298,13 +298,15 @@ impl Order {
         let has_codes = methods.contains(&Method::BackupCode);
         methods.retain(|method| method.turns_on());
         let has_method = !methods.is_empty();
+        let worn_out = factors::worn_out(tx, account.id, self.factor.policy.disable_after).await?;
+        let usable = || methods.iter().copied().filter(|method| !worn_out.contains(method)).collect();
         let is_step = matches!(self.first, First::Challenge(_));
         match &self.credential {
             Credential::PasswordAlone | Credential::Trust(_) if !has_method => Ok(Ok(Proof::Password)),
-            Credential::PasswordAlone => Ok(Err(Error::SecondFactorNeeded(methods))),
+            Credential::PasswordAlone => Ok(Err(Error::SecondFactorNeeded(usable()))),
             Credential::Trust(token) => {
                 let known = self.renew_trust(tx, account, token).await?;
-                Ok(if known { Ok(Proof::Password) } else { Err(Error::SecondFactorNeeded(methods)) })
+                Ok(if known { Ok(Proof::Password) } else { Err(Error::SecondFactorNeeded(usable())) })
             }
             Credential::Ticket(ticket) => self.factor.ticket(tx, account, ticket, has_method).await,
             Credential::MailedCode(code) if methods.contains(&Method::Email) => {

@@ -68,6 +68,10 @@ impl SecondFactor {
         if let Some(left) = account.block_left(self.now) {
             return Ok(Err(Error::Locked(left)));
         }
+        if self.is_worn_out(tx, account, Method::Email).await? {
+            self.count_failure(tx, account, Method::Email).await?;
+            return Ok(Err(Error::InvalidCode));
+        }
         let subject = Purpose::Login(&account.email).subject(&self.root);
         let tried = mailed_code::attempt(tx, &self.root, &subject, code, self.now).await?;
         if tried == Tried::Wrong || (strict && matches!(tried, Tried::TooMany | Tried::NoCode)) {
@@ -110,6 +114,7 @@ impl SecondFactor {
         if let Some(left) = account.block_left(self.now) {
             return Ok(Err(Error::Locked(left)));
         }
+        let is_on = is_on && !self.is_worn_out(tx, account, Method::Authenticator).await?;
         let step = self.step_of(tx, account.id, Which::InForce, code).await?.filter(|_| is_on);
         match step {
             Some(step) if totp::use_step(tx, account.id, step).await? => {
@@ -178,6 +183,16 @@ impl SecondFactor {
         Ok(Some(TotpSecret::from_bytes(opened)))
     }
 
+    async fn is_worn_out(
+        &self,
+        tx: &mut Tx,
+        account: &Account,
+        method: Method,
+    ) -> Result<bool, store::Error> {
+        let worn_out = factors::worn_out(tx, account.id, self.policy.disable_after).await?;
+        Ok(worn_out.contains(&method))
+    }
+
     async fn warn_of_few(&self, tx: &mut Tx, account: &Account) -> Result<(), store::Error> {
         let left = factors::codes_left(tx, account.id).await?;
         if left > FEW_CODES {
@@ -200,12 +215,20 @@ impl SecondFactor {
             return Ok(());
         }
         accounts::set_block(tx, account.id, Some((self.now, self.now.plus(self.policy.block_for)))).await?;
-        if consequence == Consequence::MethodOff {
+        // The last method stays, worth nothing: were it turned off, guessing often enough would leave the password alone.
+        if consequence == Consequence::MethodOff && !is_last(tx, account, method).await? {
             factors::turn_off(tx, account.id, method).await?;
         }
         let letter = Letter::Locked { source: &self.source };
         mail::post(tx, letter, account.email.as_given(), account.language.unwrap_or_default(), self.now).await
     }
+}
+
+/// Whether two-factor login would be off without this method.
+async fn is_last(tx: &mut Tx, account: &Account, method: Method) -> Result<bool, store::Error> {
+    let mut on = factors::methods(tx, account.id).await?;
+    on.retain(|method| method.turns_on());
+    Ok(on == [method])
 }
 
 /// How a backup code is kept: keyed, and salted by its account.

@@ -94,10 +94,11 @@ impl PhoneSession {
         broker: &Broker,
         token: &AccessToken,
         mailbox: &Arc<Mailbox>,
+        source: IpAddr,
     ) -> Result<(Self, AccessToken, Vec<AskView>), Error> {
         let live = broker.auth.socket_bearer(token.expose()).await?;
         let kid = broker.auth.keyring.kid(token).ok_or(Error::NotAuthenticated)?;
-        broker.auth.slide(&live).await?;
+        broker.auth.shows_up(&live, source).await?;
         let fresh = broker.auth.renew(live.id).await?;
         // Registered before the pending asks are read: one that comes in between is seen at least once.
         let guard = broker.phones.join(live.account, mailbox);
@@ -200,7 +201,7 @@ pub(crate) async fn answer(
     source: IpAddr,
 ) -> Result<(), Error> {
     let live = broker.auth.socket_bearer(token.expose()).await?;
-    broker.auth.slide(&live).await?;
+    broker.auth.shows_up(&live, source).await?;
     let outcome = broker.auth.answer(&live, pairing, approved, source).await;
     let number = match outcome {
         Ok(Some(number)) => number,

@@ -115,10 +115,12 @@ pub(super) fn bearer_token(headers: &HeaderMap) -> Option<&str> {
 }
 
 fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Refusal> {
-    json::parse(bytes).map_err(|bad| match bad {
+    let parsed = json::parse(bytes).map_err(|bad| match bad {
         BadJson::Field => Refusal::BadField,
         BadJson::Syntax => Refusal::BadJson,
-    })
+    })?;
+    // A list of the fields' values in their order would be read too, but is nothing that anybody may send.
+    if bytes.trim_ascii_start().starts_with(b"{") { Ok(parsed) } else { Err(Refusal::BadField) }
 }
 
 async fn read_json(request: Request, http: &Http) -> Result<Bytes, Refusal> {

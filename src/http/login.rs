@@ -128,8 +128,11 @@ pub(super) struct SendCode {
 pub(super) async fn send_code(
     State(http): State<Http>,
     client: Client,
-    Json(body): Json<SendCode>,
+    body: Result<Json<SendCode>, Refusal>,
 ) -> Result<Response, Refusal> {
+    // Two texts only (CONTRACT.md section 2.3): what is no object with one address in it is no input.
+    let Json(body) =
+        body.map_err(|bad| if matches!(bad, Refusal::BadField) { Refusal::BadJson } else { bad })?;
     // What is no text is no address either.
     let email = body.email.as_ref().and_then(Value::as_str).ok_or(Error::NotAnAddress)?;
     http.auth.mail_login_code(email, client.language, client.source).await?;

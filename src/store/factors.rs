@@ -13,6 +13,8 @@ const TURN_ALL_OFF: &str = "DELETE FROM factors WHERE account_id = $1";
 const FAILED: &str = "INSERT INTO factor_failures (account_id, method, run) VALUES ($1, $2, 1) \
      ON CONFLICT (account_id, method) DO UPDATE SET run = factor_failures.run + 1 RETURNING run";
 const SUCCEEDED: &str = "DELETE FROM factor_failures WHERE account_id = $1 AND method = $2";
+const WORN_OUT: &str = "SELECT f.method FROM factors f JOIN factor_failures r ON r.account_id = f.account_id AND r.method = f.method \
+     WHERE f.account_id = $1 AND r.run >= $2";
 const FORGET_FAILURES: &str = "DELETE FROM factor_failures WHERE account_id = $1";
 const CLEAR_CODES: &str = "DELETE FROM backup_codes WHERE account_id = $1";
 const CLEAR_PENDING: &str = "DELETE FROM backup_codes WHERE account_id = $1 AND pending = 1";
@@ -28,6 +30,16 @@ const KNOWS_CODE: &str = "SELECT 1 FROM backup_codes WHERE account_id = $1 AND h
 /// The methods that are on, in the order of [`Method`].
 pub(crate) async fn methods(tx: &mut Tx, account: AccountId) -> Result<Vec<Method>, Error> {
     let rows = tx.all(METHODS, [arg(account.0)]).await?;
+    read_methods(&rows)
+}
+
+/// The methods that are on and were guessed at so often that they are worth nothing until they are bound again.
+pub(crate) async fn worn_out(tx: &mut Tx, account: AccountId, limit: u32) -> Result<Vec<Method>, Error> {
+    let rows = tx.all(WORN_OUT, [arg(account.0), arg(limit)]).await?;
+    read_methods(&rows)
+}
+
+fn read_methods(rows: &[super::Row]) -> Result<Vec<Method>, Error> {
     let parse = |row: &super::Row| {
         row.get::<String>(0)?.parse().map_err(|()| Error::Failed("factors: an unknown method".to_owned()))
     };

@@ -11,7 +11,8 @@ macro_rules! live {
     ($key:literal) => {
         concat!(
             "SELECT s.account_id, s.device_id, s.client_id, s.amr, s.acr, s.auth_time, s.proved_at, s.expires_at, \
-             d.approving_since, d.name, a.kind, a.email, a.uuid, a.language, s.uuid, s.created_at, s.renewed_at, s.ip, s.agent \
+             d.approving_since, d.name, a.kind, a.email, a.uuid, a.language, s.uuid, s.created_at, s.renewed_at, s.ip, s.agent, \
+             d.seen_at, d.seen_ip \
              FROM sessions s JOIN accounts a ON a.id = s.account_id JOIN devices d ON d.id = s.device_id WHERE ",
             $key,
             " = $1 AND s.revoked_at IS NULL AND s.expires_at > $2 AND a.disabled_at IS NULL AND d.revoked_at IS NULL"
@@ -80,6 +81,9 @@ pub(crate) struct Live {
     /// From where it was begun, and by what.
     pub(crate) ip: String,
     pub(crate) agent: String,
+    /// When and from where its device was there last; no time in rows of an older release.
+    pub(crate) seen_at: Option<Timestamp>,
+    pub(crate) seen_ip: String,
 }
 
 pub(crate) async fn insert(tx: &mut Tx, new: New, now: Timestamp) -> Result<(), Error> {
@@ -176,6 +180,8 @@ fn read(row: &Row) -> Result<Live, Error> {
         renewed_at: Timestamp(row.get::<Option<i64>>(16)?.unwrap_or(row.get(15)?)),
         ip: row.get(17)?,
         agent: row.get(18)?,
+        seen_at: row.get::<Option<i64>>(19)?.map(Timestamp),
+        seen_ip: row.get(20)?,
         account: AccountId(row.get(0)?),
         device: DeviceId(row.get(1)?),
         client_id: row.get(2)?,

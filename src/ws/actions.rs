@@ -90,7 +90,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Socket<S> {
 
     async fn ready(&mut self, token: AccessToken) -> Result<Flow, Error> {
         self.phone = None;
-        let (phone, fresh, pending) = PhoneSession::open(&self.broker, &token, &self.mailbox).await?;
+        let (phone, fresh, pending) =
+            PhoneSession::open(&self.broker, &token, &self.mailbox, self.source).await?;
         let frame = wire::phone_ready(&fresh, phone.is_approving());
         self.phone = Some(Box::new(phone));
         let welcomed = self.send(frame);

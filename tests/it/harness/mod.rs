@@ -1,18 +1,22 @@
 //! How tests start the real server, talk to it as a browser, a phone or an HTTP client, and move its clock.
 
 mod client;
+mod codes;
 mod people;
 mod process;
 mod sealed;
 mod socket;
 mod store;
+mod totp;
 
 pub(crate) use client::{Answer, Http};
+pub(crate) use codes::{letters_to, mailed_code, wrong};
 pub(crate) use people::{PASSWORD, Person, Phone, current_device};
 pub(crate) use process::{Finished, Process, run};
 pub(crate) use sealed::{SealFile, key_rows, seal, sealed_rows, unseal};
 pub(crate) use socket::Socket;
-pub(crate) use store::{change_store, execute, signing_keys, store_url, text_pairs};
+pub(crate) use store::{StoreKind, change_store, execute, signing_keys, store_kind, store_url, text_pairs};
+pub(crate) use totp::App;
 
 use std::time::Duration;
 
