@@ -2,6 +2,7 @@
 
 mod client;
 mod codes;
+mod cookies;
 mod people;
 mod process;
 mod sealed;
@@ -11,6 +12,7 @@ mod totp;
 
 pub(crate) use client::{Answer, Http};
 pub(crate) use codes::{letters_to, mailed_code, wrong};
+pub(crate) use cookies::{Browser, refused};
 pub(crate) use people::{PASSWORD, Person, Phone, current_device};
 pub(crate) use process::{Finished, Process, run};
 pub(crate) use sealed::{SealFile, key_rows, seal, sealed_rows, unseal};
