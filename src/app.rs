@@ -18,9 +18,9 @@ use crate::broker::Broker;
 use crate::bus::Bus;
 use crate::clock::Clock;
 use crate::config::{self, Config, Log, LogFormat, default_seal_file};
-use crate::crypto::seal::SealKey;
+use crate::crypto::seals::Seals;
 use crate::http::{self, Http};
-use crate::mail::Courier;
+use crate::mail::{Courier, Transport};
 use crate::net::{self, Connections, Origins};
 use crate::store::Store;
 use crate::ws::{self, Front};
@@ -209,11 +209,13 @@ async fn open(config: Arc<Config>, clock: Clock, url: &str) -> anyhow::Result<Au
         .await
         .with_context(|| format!("store.url: {:?} can't be opened", config.store.url))?;
     let seal = match &config.keys.seal {
-        Some(seal) => seal.clone(),
+        Some(keys) => Seals::given(keys.clone()),
         None => seal_from_file(&config, &store).await?,
     };
     let issuer = config.jwt.issuer.clone().unwrap_or_else(|| url.to_owned());
-    let courier = Courier::new(config.mail.folder.clone(), sender(&config, url)?);
+    let from = sender(&config, url)?;
+    let transport = Transport::new(&config.mail, &from)?;
+    let courier = Courier::new(transport, from, config.mail.give_up);
     Ok(Auth::open(config, clock, store, seal, issuer, courier).await?)
 }
 
@@ -227,8 +229,8 @@ fn sender(config: &Config, url: &str) -> anyhow::Result<Mailbox> {
     Ok(Mailbox::new(Some("ReadyLogin".to_owned()), address))
 }
 
-/// Reads the seal key's file, or makes it for a store in which nothing is sealed yet.
-async fn seal_from_file(config: &Config, store: &Store) -> anyhow::Result<SealKey> {
+/// Reads the seal keys' file, or makes it for a store in which nothing is sealed yet.
+async fn seal_from_file(config: &Config, store: &Store) -> anyhow::Result<Seals> {
     let default = default_seal_file(&config.store.url);
     let file: &Path = config.keys.seal_file.as_ref().unwrap_or(&default);
     let unusable = |why: &dyn std::fmt::Display| {
@@ -238,7 +240,7 @@ async fn seal_from_file(config: &Config, store: &Store) -> anyhow::Result<SealKe
     if is_sealed && !file.exists() {
         return Err(unusable(&"missing, and the store is sealed with it: put it back from its backup").into());
     }
-    SealKey::from_file(file).map_err(|e| unusable(&e).into())
+    Seals::from_file(file).map_err(|e| unusable(&e).into())
 }
 
 fn origins(config: &Config, url: &str, address: SocketAddr) -> Origins {

@@ -58,7 +58,7 @@ enum Command {
     /// List and revoke the devices of an account
     #[command(subcommand)]
     Device(device::Command),
-    /// List and rotate the keys that sign tokens
+    /// List, rotate and revoke the keys that sign tokens; replace the seal key
     #[command(subcommand)]
     Keys(keys::Command),
     Bench(bench::Args),

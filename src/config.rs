@@ -1,8 +1,10 @@
 //! Typed settings over the embedded, commented `config.toml`; read and validated once, at start.
 
 mod read;
+mod smtp;
 
 pub(crate) use read::default_seal_file;
+pub use smtp::{Encryption, SmtpLogin, SmtpUrl};
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -14,6 +16,7 @@ use serde::Deserialize;
 
 use crate::domain::account::Kind;
 use crate::domain::factor::LockPolicy;
+use crate::domain::signing::Algorithm;
 
 /// The commented file that holds every setting with its default.
 pub const DEFAULTS: &str = include_str!("../config.toml");
@@ -98,6 +101,14 @@ sections! {
     }
     Mail {
         folder: PathBuf,
+        #[serde(deserialize_with = "smtp::optional")]
+        smtp_url: Option<SmtpUrl>,
+        #[serde(deserialize_with = "read::optional")]
+        smtp_ca: Option<PathBuf>,
+        #[serde(deserialize_with = "read::span")]
+        timeout: Duration,
+        #[serde(deserialize_with = "read::span")]
+        give_up: Duration,
         #[serde(deserialize_with = "read::mailbox")]
         from: Option<lettre::message::Mailbox>,
     }
@@ -169,6 +180,7 @@ sections! {
         factor: f64,
     }
     Jwt {
+        #[serde(deserialize_with = "read::algorithm")]
         algorithm: Algorithm,
         #[serde(deserialize_with = "read::optional")]
         issuer: Option<String>,
@@ -179,8 +191,8 @@ sections! {
         jwks_max_age: Duration,
     }
     Keys {
-        #[serde(deserialize_with = "read::seal_key")]
-        seal: Option<crate::crypto::seal::SealKey>,
+        #[serde(deserialize_with = "read::seal_keys")]
+        seal: Option<crate::crypto::seals::SealKeys>,
         #[serde(deserialize_with = "read::optional")]
         seal_file: Option<PathBuf>,
     }
@@ -208,14 +220,6 @@ pub enum Registration {
     Closed,
     /// Anybody may.
     Open,
-}
-
-/// How access tokens are signed.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Deserialize)]
-pub enum Algorithm {
-    /// ECDSA over P-256 with SHA-256 (RFC 7518 §3.4).
-    #[serde(rename = "ES256")]
-    Es256,
 }
 
 /// How log lines look.

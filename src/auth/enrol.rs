@@ -7,8 +7,10 @@ use zeroize::Zeroizing;
 use super::bearer::{Demand, Owner};
 use super::factors::{changed, fresh_codes, release_phones};
 use super::mailed_code::{self, Purpose, Tried};
-use super::second_factor::{SecondFactor, TOTP};
+use super::reseal::storing;
+use super::second_factor::SecondFactor;
 use super::{Auth, Error};
+use crate::crypto::seals::{Fresh, TOTP};
 use crate::crypto::totp::TotpSecret;
 use crate::domain::account::Account;
 use crate::domain::factor::Method;
@@ -136,22 +138,27 @@ impl Auth {
         consent: Consent<'_>,
     ) -> Result<Enrolment, Error> {
         let secret = TotpSecret::generate();
-        let sealed = self.seal.seal(TOTP, secret.as_bytes());
         let backup_codes = codes.map(fresh_codes).unwrap_or_default();
         let hashes = self.hashes(live, &backup_codes);
-        let unit = async move |tx: &mut Tx, owner: Owner| {
-            let account = owner.live.account;
-            if !replace && factors::methods(tx, account).await?.contains(&Method::Authenticator) {
-                return Ok(Err(Error::TotpEnabled));
-            }
-            totp::begin(tx, account, &sealed, owner.now).await?;
-            factors::prepare_codes(tx, account, &hashes).await?;
-            Ok(Ok(()))
+        let attempt = |fresh: Fresh| {
+            let hashes = hashes.clone();
+            let unit = async move |tx: &mut Tx, owner: Owner| {
+                let account = owner.live.account;
+                if !store::seals::check(tx, fresh.under).await? {
+                    return Ok(Ok(None));
+                }
+                if !replace && factors::methods(tx, account).await?.contains(&Method::Authenticator) {
+                    return Ok(Err(Error::TotpEnabled));
+                }
+                totp::begin(tx, account, &fresh.sealed, owner.now).await?;
+                factors::prepare_codes(tx, account, &hashes).await?;
+                Ok(Ok(Some(())))
+            };
+            self.as_owner(live, Demand::Fresh(consent.password), consent.source, move |tx, owner| {
+                Box::pin(async move { unit(tx, owner).await })
+            })
         };
-        self.as_owner(live, Demand::Fresh(consent.password), consent.source, move |tx, owner| {
-            Box::pin(async move { unit(tx, owner).await })
-        })
-        .await?;
+        storing(&self.store, &self.seals, TOTP, secret.as_bytes(), attempt).await?;
         let uri = secret.uri(issuer.unwrap_or(&self.config.two_factor.issuer), &live.email);
         Ok(Enrolment { secret: secret.base32(), uri, backup_codes })
     }

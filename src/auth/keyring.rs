@@ -11,34 +11,33 @@ use serde_json::{Value, json};
 use super::Error;
 use crate::clock::Clock;
 use crate::config;
-use crate::crypto::jwt::{self, Bearer, Invalid, Names};
-use crate::crypto::keys::{self, FreshKey};
-use crate::crypto::seal::SealKey;
+use crate::crypto::jwt::{self, Bearer, Invalid, Names, Verifier};
+use crate::crypto::keys;
+use crate::crypto::seals::{SIGNING_KEY, Seals};
 use crate::domain::claims::Grant;
 use crate::domain::secret::AccessToken;
+use crate::domain::signing::{self, Algorithm, Turn};
 use crate::domain::time::Timestamp;
+use crate::store::keys::SigningKey;
 use crate::store::signals::{self, Signal};
 use crate::store::{self, Store, Tx};
 
-/// What a signing key is sealed for.
-const PURPOSE: &str = "signing key";
-/// Within this time every running server has noticed a new key and publishes it.
-const NOTICE: Duration = Duration::from_secs(2);
-
 /// The keys that sign and verify access tokens.
 pub(crate) struct Keyring {
-    names: Names,
-    seal: SealKey,
-    clock: Clock,
-    access_ttl: Duration,
-    jwks_max_age: Duration,
-    keys: RwLock<Arc<Keys>>,
+    pub(super) names: Names,
+    pub(super) seals: Seals,
+    pub(super) clock: Clock,
+    pub(super) algorithm: Algorithm,
+    pub(super) access_ttl: Duration,
+    pub(super) jwks_max_age: Duration,
+    pub(super) keys: RwLock<Arc<Keys>>,
 }
 
+/// All keys, in the order in which they sign.
 #[derive(Default)]
-struct Keys {
-    /// In the order in which they sign.
+pub(super) struct Keys {
     all: Vec<Key>,
+    turns: Vec<Turn>,
     by_kid: HashMap<String, usize>,
     /// All names under which these keys have signed.
     issuers: Vec<String>,
@@ -46,23 +45,26 @@ struct Keys {
 
 struct Key {
     kid: String,
-    signs_from: Timestamp,
+    algorithm: Algorithm,
+    /// While it may sign.
     encoding: Option<EncodingKey>,
-    decoding: DecodingKey,
-    jwk: Value,
+    /// `None` for an HMAC key whose secret is gone.
+    decoding: Option<DecodingKey>,
+    /// `None` for what is never published.
+    jwk: Option<Value>,
 }
 
 impl Keyring {
     pub(super) async fn open(
         store: &Store,
-        seal: SealKey,
+        seals: Seals,
         names: Names,
         config: &config::Jwt,
         clock: Clock,
     ) -> Result<Self, Error> {
-        let (access_ttl, jwks_max_age) = (config.access_ttl, config.jwks_max_age);
-        let ring = Self { names, seal, clock, access_ttl, jwks_max_age, keys: RwLock::default() };
-        ring.add(store, ring.clock.now(), true).await?;
+        let config::Jwt { algorithm, access_ttl, jwks_max_age, .. } = *config;
+        let ring = Self { names, seals, clock, algorithm, access_ttl, jwks_max_age, keys: RwLock::default() };
+        ring.make_first(store).await?;
         ring.reload(store).await?;
         Ok(ring)
     }
@@ -75,73 +77,90 @@ impl Keyring {
             if is_new { signals::emit(tx, Signal::Keys, now).await } else { Ok(()) }
         };
         store.write(move |tx| Box::pin(async move { unit(tx).await })).await?;
-        self.reload(store).await
+        self.reload(store).await.map(drop)
     }
 
-    /// Makes a new key that signs once every relying party has had the time to fetch it.
-    pub(crate) async fn rotate(&self, store: &Store) -> Result<(), Error> {
-        self.add(store, self.clock.now().plus(NOTICE + self.jwks_max_age), false).await?;
-        self.reload(store).await
-    }
-
-    /// Reads the keys again and destroys the private halves that have signed their last token.
-    pub(crate) async fn reload(&self, store: &Store) -> Result<(), Error> {
+    /// Reads the keys again, and under what they are sealed, and destroys the private halves that have signed their
+    /// last token. Returns whether a key was taken away.
+    pub(crate) async fn reload(&self, store: &Store) -> Result<bool, Error> {
         let now = self.clock.now();
-        let unit = async |tx: &mut Tx| Ok((store::keys::signing(tx).await?, store::keys::issuers(tx).await?));
-        let (rows, issuers) = store.read(move |tx| Box::pin(async move { unit(tx).await })).await?;
-        let keys = rows.iter().map(|row| self.open_key(row)).collect::<Result<Vec<_>, Error>>()?;
-        let by_kid = keys.iter().enumerate().map(|(at, key)| (key.kid.clone(), at)).collect();
-        let keys = Keys { all: keys, by_kid, issuers };
-        let finished: Vec<String> = match keys.current_at(now) {
-            Some(current) => {
-                keys.all[..current].iter().filter(|k| k.encoding.is_some()).map(|k| k.kid.clone()).collect()
-            }
-            None => Vec::new(),
+        let unit = async |tx: &mut Tx| {
+            let rows = store::keys::signing(tx).await?;
+            Ok((rows, store::keys::issuers(tx).await?, store::seals::named(tx).await?))
         };
-        *self.keys.write() = Arc::new(keys);
-        if finished.is_empty() {
-            return Ok(());
+        let (rows, issuers, seal) = store.read(move |tx| Box::pin(async move { unit(tx).await })).await?;
+        self.seals.refresh();
+        if seal.is_none_or(|seal| !self.seals.seal_with(seal)) {
+            tracing::error!("the store is sealed under another key: check keys.seal or keys.seal_file");
         }
-        store
-            .write(move |tx| {
-                Box::pin(async move {
-                    for kid in &finished {
-                        store::keys::forget_private(tx, kid).await?;
-                    }
-                    Ok(())
-                })
+        let all = rows.iter().map(|row| self.open_key(row)).collect::<Result<Vec<_>, Error>>()?;
+        let turns: Vec<Turn> = rows.iter().map(SigningKey::turn).collect();
+        let finished: Vec<(String, Algorithm)> = rows
+            .iter()
+            .enumerate()
+            .filter(|(at, _)| {
+                turns[*at].can_sign && signing::ends_at(&turns, *at).is_some_and(|end| end <= now)
             })
-            .await?;
-        Ok(())
+            .map(|(_, row)| (row.kid.clone(), row.algorithm))
+            .collect();
+        let by_kid = all.iter().enumerate().map(|(at, key)| (key.kid.clone(), at)).collect();
+        let keys = Arc::new(Keys { all, turns, by_kid, issuers });
+        let before = std::mem::replace(&mut *self.keys.write(), keys.clone());
+        let is_one_gone = before.by_kid.keys().any(|kid| !keys.by_kid.contains_key(kid));
+        if finished.is_empty() {
+            return Ok(is_one_gone);
+        }
+        let retire = async move |tx: &mut Tx| {
+            for (kid, algorithm) in &finished {
+                store::keys::retire(tx, kid, *algorithm).await?;
+            }
+            Ok(())
+        };
+        store.write(move |tx| Box::pin(async move { retire(tx).await })).await?;
+        Ok(is_one_gone)
     }
 
     /// Signs with the key of the hour. Only the mint calls this.
     pub(super) fn sign(&self, grant: &Grant) -> Result<AccessToken, Error> {
         let keys = self.keys.read().clone();
-        let key = keys.current_at(self.clock.now()).and_then(|at| keys.all.get(at));
+        let at = signing::signer(&keys.turns, self.algorithm, self.clock.now());
+        let key = at.and_then(|at| keys.all.get(at));
         let (key, encoding) = key
             .and_then(|k| Some((k, k.encoding.as_ref()?)))
             .ok_or_else(|| Error::internal("no signing key"))?;
-        jwt::sign(&self.names, &key.kid, encoding, grant)
+        jwt::sign(&self.names, &key.kid, key.algorithm, encoding, grant)
             .map_err(|e| Error::internal(format!("signing: {e}")))
     }
 
     /// Verifies a token by the key that its `kid` names, among this server's keys alone.
     pub(super) fn verify(&self, token: &str) -> Result<Bearer, Invalid> {
-        let kid = jwt::kid(token)?;
+        let head = jwt::head(token)?;
         let keys = self.keys.read().clone();
-        let key = keys.by_kid.get(&kid).and_then(|at| keys.all.get(*at)).ok_or(Invalid::Forged)?;
-        jwt::verify(&keys.issuers, &self.names.audience, &key.decoding, token, self.clock.now())
+        let key = keys.by_kid.get(&head.kid).and_then(|at| keys.all.get(*at)).ok_or(Invalid::Forged)?;
+        let by = Verifier {
+            algorithm: key.algorithm,
+            key: key.decoding.as_ref().ok_or(Invalid::Forged)?,
+            issuers: &keys.issuers,
+            audience: &self.names.audience,
+        };
+        jwt::verify(&by, &head, token, self.clock.now())
+    }
+
+    /// Which key a token names, if this server has that key.
+    pub(crate) fn kid(&self, token: &AccessToken) -> Option<String> {
+        jwt::head(token.expose()).ok().map(|head| head.kid).filter(|kid| self.has(kid))
+    }
+
+    /// Whether this server takes what a key signed.
+    pub(crate) fn has(&self, kid: &str) -> bool {
+        self.keys.read().by_kid.contains_key(kid)
     }
 
     /// The JWK set (RFC 7517 §5): keys that sign, will sign, or signed a token that may still live.
     pub(crate) fn jwks(&self) -> Value {
         let (keys, now) = (self.keys.read().clone(), self.clock.now());
-        let published = keys.all.iter().enumerate().filter(|(at, _)| {
-            let successor = keys.all.get(at + 1);
-            successor.is_none_or(|next| next.signs_from.plus(self.access_ttl) > now)
-        });
-        json!({"keys": published.map(|(_, key)| &key.jwk).collect::<Vec<_>>()})
+        let published = keys.all.iter().enumerate().filter(|(at, _)| self.is_in_use(&keys.turns, *at, now));
+        json!({"keys": published.filter_map(|(_, key)| key.jwk.as_ref()).collect::<Vec<_>>()})
     }
 
     /// For how long others may keep the published keys.
@@ -149,51 +168,28 @@ impl Keyring {
         self.jwks_max_age
     }
 
-    async fn add(&self, store: &Store, signs_from: Timestamp, only_first: bool) -> Result<(), Error> {
-        let fresh = FreshKey::generate().map_err(|e| Error::internal(e.to_string()))?;
-        let now = self.clock.now();
-        let key = store::keys::SigningKey {
-            sealed: Some(self.seal.seal(PURPOSE, &fresh.private)),
-            kid: fresh.kid,
-            public: fresh.public,
-            created_at: now,
-            signs_from,
-        };
-        let unit = async move |tx: &mut Tx| {
-            let is_new = store::keys::add_signing(tx, key, only_first).await?;
-            if is_new { signals::emit(tx, Signal::Keys, now).await } else { Ok(()) }
-        };
-        Ok(store.write(move |tx| Box::pin(async move { unit(tx).await })).await?)
+    /// Whether a token by this key may live now or later.
+    pub(super) fn is_in_use(&self, turns: &[Turn], at: usize, now: Timestamp) -> bool {
+        signing::ends_at(turns, at).is_none_or(|end| end.plus(self.access_ttl) > now)
     }
 
-    fn open_key(&self, row: &store::keys::SigningKey) -> Result<Key, Error> {
+    /// The private half, or the secret of a symmetric key.
+    pub(super) fn private(&self, row: &SigningKey) -> Result<Option<zeroize::Zeroizing<Vec<u8>>>, Error> {
+        let open = |sealed| self.seals.open(SIGNING_KEY, sealed);
+        let private = row.sealed.as_deref().map(open).transpose();
+        private.map_err(|e| Error::internal(format!("signing key: {e}")))
+    }
+
+    fn open_key(&self, row: &SigningKey) -> Result<Key, Error> {
         let broken = |e: keys::Error| Error::internal(e.to_string());
-        let encoding = match &row.sealed {
-            Some(sealed) => {
-                let private = self
-                    .seal
-                    .open(PURPOSE, sealed)
-                    .map_err(|e| Error::internal(format!("signing key: {e}")))?;
-                Some(keys::encoding(&private))
-            }
-            None => None,
-        };
+        let (algorithm, private) = (row.algorithm, self.private(row)?);
+        let private = private.as_ref().map(|private| private.as_slice());
         Ok(Key {
             kid: row.kid.clone(),
-            signs_from: row.signs_from,
-            encoding,
-            decoding: keys::decoding(&row.public).map_err(broken)?,
-            jwk: keys::jwk(&row.kid, &row.public).map_err(broken)?,
+            algorithm,
+            encoding: private.filter(|_| !row.retired).map(|private| keys::encoding(algorithm, private)),
+            decoding: keys::decoding(algorithm, &row.public, private).map_err(broken)?,
+            jwk: keys::jwk(algorithm, &row.kid, &row.public).map_err(broken)?,
         })
-    }
-}
-
-impl Keys {
-    /// The latest key whose time to sign has come; when the clock was set back so far that there is none, the first
-    /// that can sign at all.
-    fn current_at(&self, now: Timestamp) -> Option<usize> {
-        let can_sign = |key: &Key| key.encoding.is_some();
-        let due = self.all.iter().rposition(|key| key.signs_from <= now && can_sign(key));
-        due.or_else(|| self.all.iter().position(can_sign))
     }
 }

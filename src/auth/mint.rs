@@ -183,7 +183,7 @@ impl Auth {
         SecondFactor {
             policy: self.config.lock_policy(),
             root: self.root.clone(),
-            seal: self.seal.clone(),
+            seals: self.seals.clone(),
             source: source.to_string(),
             now: self.now(),
         }

@@ -8,6 +8,7 @@ pub(crate) mod enrol;
 mod error;
 mod factors;
 pub(crate) mod import;
+mod key_change;
 mod keyring;
 pub(crate) mod limits;
 mod lookup;
@@ -18,6 +19,7 @@ mod owner;
 mod password;
 mod refresh;
 pub(crate) mod register;
+mod reseal;
 mod resume;
 mod second_factor;
 mod trust;
@@ -28,6 +30,7 @@ use std::time::Duration;
 pub(crate) use approval::{AskView, Asked, Outcome};
 pub(crate) use error::Error;
 pub(crate) use factors::DoubleAuth;
+pub(crate) use key_change::{Change as KeyChange, jwk_set};
 pub(crate) use keyring::Keyring;
 pub(crate) use limits::Limits;
 pub(crate) use mint::{Credential, First, Login, Minted, Wish};
@@ -35,10 +38,11 @@ pub(crate) use password::Passwords;
 
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::crypto::seal::{RootKey, SealKey};
+use crate::crypto::seal::RootKey;
+use crate::crypto::seals::Seals;
 use crate::domain::time::Timestamp;
 use crate::mail::Courier;
-use crate::store::{self, Store};
+use crate::store::{self, Store, Tx};
 
 /// Everything the use cases share; one per server.
 pub(crate) struct Auth {
@@ -50,14 +54,14 @@ pub(crate) struct Auth {
     pub(crate) courier: Courier,
     passwords: Passwords,
     root: RootKey,
-    seal: SealKey,
+    seals: Seals,
 }
 
 /// The name under which the root key is sealed in the store.
 const ROOT: &str = "root";
 
 impl Auth {
-    /// Opens the keys in the store with the seal key; makes them at the first start.
+    /// Opens the keys in the store with the seal keys; makes them at the first start.
     ///
     /// # Errors
     /// The store is away, or sealed under another key.
@@ -65,16 +69,16 @@ impl Auth {
         config: Arc<Config>,
         clock: Clock,
         store: Store,
-        seal: SealKey,
+        seals: Seals,
         issuer: String,
         courier: Courier,
     ) -> Result<Self, Error> {
-        let root = open_root(&store, &seal).await?;
+        let root = open_root(&store, &seals).await?;
         let names = crate::crypto::jwt::Names { issuer, audience: config.jwt.audience.clone() };
-        let keyring = Keyring::open(&store, seal.clone(), names, &config.jwt, clock.clone()).await?;
+        let keyring = Keyring::open(&store, seals.clone(), names, &config.jwt, clock.clone()).await?;
         let passwords = Passwords::new(&config.password)?;
         let limits = Limits::new(config.limits.factor, clock.clone(), root.clone());
-        Ok(Self { config, clock, store, keyring, limits, courier, passwords, root, seal })
+        Ok(Self { config, clock, store, keyring, limits, courier, passwords, root, seals })
     }
 
     /// What a server does, and a command does not, before its first login.
@@ -96,12 +100,17 @@ impl Auth {
     pub(crate) const BUSY: Duration = Duration::from_secs(2);
 }
 
-async fn open_root(store: &Store, seal: &SealKey) -> Result<RootKey, Error> {
-    let fresh = seal.seal(ROOT, RootKey::generate().as_bytes());
-    let sealed =
-        store.write(move |tx| Box::pin(async move { store::keys::secret(tx, ROOT, &fresh).await })).await?;
-    let opened = seal.open(ROOT, &sealed);
-    opened.ok().and_then(|bytes| RootKey::from_bytes(&bytes)).ok_or_else(|| {
+async fn open_root(store: &Store, seals: &Seals) -> Result<RootKey, Error> {
+    let (fresh, seals) = (seals.seal(ROOT, RootKey::generate().as_bytes()), seals.clone());
+    let unit = async move |tx: &mut Tx| {
+        let sealed = store::keys::secret(tx, ROOT, &fresh).await?;
+        let Ok((root, under)) = seals.open_and_tell(ROOT, &sealed) else { return Ok(None) };
+        // A store from before the key was named is sealed under the one that opens it.
+        let named = store::seals::name_first(tx, under).await?;
+        Ok(seals.seal_with(named).then_some(root))
+    };
+    let opened = store.write(move |tx| Box::pin(async move { unit(tx).await })).await?;
+    opened.and_then(|bytes| RootKey::from_bytes(&bytes)).ok_or_else(|| {
         Error::internal("the store is sealed under another key: check keys.seal or keys.seal_file")
     })
 }

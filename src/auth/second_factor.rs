@@ -5,7 +5,8 @@ use zeroize::Zeroizing;
 
 use super::Error;
 use super::mailed_code::{self, Purpose, Tried};
-use crate::crypto::seal::{RootKey, SealKey, digest};
+use crate::crypto::seal::{RootKey, digest};
+use crate::crypto::seals::{Seals, TOTP};
 use crate::crypto::totp::TotpSecret;
 use crate::domain::account::Account;
 use crate::domain::claims::Proof;
@@ -17,8 +18,6 @@ use crate::mail::{self, Letter};
 use crate::store::totp::{self, Which};
 use crate::store::{self, Tx, accounts, factors, tickets};
 
-/// What authenticator secrets are sealed for.
-pub(super) const TOTP: &str = "totp";
 /// When so few backup codes are left their owner is told.
 const FEW_CODES: u64 = 3;
 
@@ -27,7 +26,7 @@ const FEW_CODES: u64 = 3;
 pub(super) struct SecondFactor {
     pub(super) policy: LockPolicy,
     pub(super) root: RootKey,
-    pub(super) seal: SealKey,
+    pub(super) seals: Seals,
     /// The address that letters name.
     pub(super) source: String,
     pub(super) now: Timestamp,
@@ -178,7 +177,7 @@ impl SecondFactor {
     ) -> Result<Option<TotpSecret>, store::Error> {
         let Some(sealed) = totp::secret(tx, account, which).await? else { return Ok(None) };
         let opened: Zeroizing<Vec<u8>> = self
-            .seal
+            .seals
             .open(TOTP, &sealed)
             .map_err(|e| store::Error::Failed(format!("an authenticator's secret: {e}")))?;
         Ok(Some(TotpSecret::from_bytes(opened)))

@@ -134,11 +134,7 @@ impl Broker {
                 continue;
             }
             match signal {
-                Signal::Keys => {
-                    if let Err(e) = self.auth.keyring.reload(&self.auth.store).await {
-                        tracing::error!(error = %e, "the signing keys can't be read");
-                    }
-                }
+                Signal::Keys => self.read_keys().await,
                 // Counted once for all of them, above.
                 Signal::Passwords => {}
                 Signal::Account(account) => self.phones.tell(account, || Notice::Recheck),
@@ -185,8 +181,15 @@ impl Broker {
                 }
             }
         }
-        if let Err(e) = self.auth.keyring.reload(&self.auth.store).await {
-            tracing::warn!(error = %e, "keys");
+        self.read_keys().await;
+    }
+
+    async fn read_keys(&self) {
+        match self.auth.keyring.reload(&self.auth.store).await {
+            // Whoever came in with a token of a revoked key leaves.
+            Ok(true) => self.phones.tell_all(|| Notice::Recheck),
+            Ok(false) => {}
+            Err(e) => tracing::error!(error = %e, "the signing keys can't be read"),
         }
         // Each login with an old hash makes it a new one.
         self.weigh_dummies().await;

@@ -32,6 +32,12 @@ impl Phones {
         }
     }
 
+    pub(super) fn tell_all(&self, notice: impl Fn() -> Notice) {
+        for phones in &self.by_account {
+            phones.iter().for_each(|phone| phone.push(notice()));
+        }
+    }
+
     fn join(self: &Arc<Self>, account: AccountId, mailbox: &Arc<Mailbox>) -> Guard {
         self.by_account.entry(account).or_default().push(mailbox.clone());
         Guard { phones: self.clone(), account, mailbox: mailbox.clone() }
@@ -61,6 +67,8 @@ impl Drop for Guard {
 #[derive(Debug)]
 pub(crate) struct PhoneSession {
     live: Live,
+    /// The key that signed the token it came in with.
+    kid: String,
     /// The asks on this phone's screen: pairing and number.
     shown: Vec<(PairingId, u32)>,
     /// The asks that ended last: one whose notice comes late is not shown any more.
@@ -89,11 +97,12 @@ impl PhoneSession {
         source: IpAddr,
     ) -> Result<(Self, AccessToken, Vec<AskView>), Error> {
         let live = broker.auth.socket_bearer(token.expose()).await?;
+        let kid = broker.auth.keyring.kid(token).ok_or(Error::NotAuthenticated)?;
         broker.auth.shows_up(&live, source).await?;
         let fresh = broker.auth.renew(live.id).await?;
         // Registered before the pending asks are read: one that comes in between is seen at least once.
         let guard = broker.phones.join(live.account, mailbox);
-        let mut phone = Self { live, shown: Vec::new(), ended: VecDeque::new(), _guard: guard };
+        let mut phone = Self { live, kid, shown: Vec::new(), ended: VecDeque::new(), _guard: guard };
         let pending = phone.pending(broker).await?;
         Ok((phone, fresh, pending))
     }
@@ -130,8 +139,11 @@ impl PhoneSession {
         self.shown.len() < before
     }
 
-    /// Looks at the session again after a change of its account.
+    /// Looks at the session again after a change of its account, or when a key was revoked.
     pub(crate) async fn recheck(&mut self, broker: &Broker) -> Result<Recheck, Error> {
+        if !broker.auth.keyring.has(&self.kid) {
+            return Ok(Recheck::Ended);
+        }
         let live = broker.auth.live(self.live.id).await?;
         let Some(live) = live else { return Ok(Recheck::Ended) };
         let was_stopped = self.live.approving && !live.approving;

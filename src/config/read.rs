@@ -8,15 +8,15 @@ use figment::{Figment, Metadata, Profile, Provider};
 use serde::de::{Deserialize, Deserializer, Error as _};
 
 use super::Error;
-use crate::crypto::seal::SealKey;
+use crate::crypto::seals::SealKeys;
 use crate::domain::account::Kind;
+use crate::domain::signing::Algorithm;
 
 const PREFIX: &str = "READYLOGIN_";
 
 /// Settings of the contract whose features come with later releases: accepted, so that one file serves
 /// both, but never silently weaker than asked (see [`later`]).
 const LATER: &[&str] = &[
-    "mail.smtp_url",
     "approval.match",
     "approval.signed",
     "mail_code.ttl",
@@ -236,14 +236,17 @@ pub(super) fn mailbox<'de, D: Deserializer<'de>>(d: D) -> Result<Option<lettre::
     text.map(|t| t.parse().map_err(wrong)).transpose()
 }
 
-pub(super) fn seal_key<'de, D: Deserializer<'de>>(d: D) -> Result<Option<SealKey>, D::Error> {
+pub(super) fn algorithm<'de, D: Deserializer<'de>>(d: D) -> Result<Algorithm, D::Error> {
+    let text = String::deserialize(d)?;
+    Algorithm::parse(text.trim()).ok_or_else(|| D::Error::custom("must be ES256, EdDSA, RS256 or HS256"))
+}
+
+pub(super) fn seal_keys<'de, D: Deserializer<'de>>(d: D) -> Result<Option<SealKeys>, D::Error> {
     let text = zeroize::Zeroizing::new(String::deserialize(d)?);
     if text.is_empty() {
         return Ok(None);
     }
-    SealKey::parse(&text)
-        .map(Some)
-        .ok_or_else(|| D::Error::custom("must be 32 bytes in hexadecimal or base64"))
+    SealKeys::parse(&text).map(Some).ok_or_else(|| D::Error::custom(SealKeys::FORM))
 }
 
 /// Where the seal key's file is when no setting says.

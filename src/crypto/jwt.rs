@@ -4,13 +4,14 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
+use jsonwebtoken::{DecodingKey, EncodingKey, Header, Validation};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::domain::claims::Grant;
 use crate::domain::ids::{AccountId, DeviceId, SessionId};
 use crate::domain::secret::AccessToken;
+use crate::domain::signing::Algorithm;
 use crate::domain::time::Timestamp;
 
 /// How much two clocks may differ, in seconds.
@@ -48,10 +49,11 @@ pub(crate) struct Bearer {
 pub(crate) fn sign(
     names: &Names,
     kid: &str,
+    algorithm: Algorithm,
     key: &EncodingKey,
     grant: &Grant,
 ) -> Result<AccessToken, jsonwebtoken::errors::Error> {
-    let mut header = Header::new(Algorithm::ES256);
+    let mut header = Header::new(registered(algorithm));
     header.typ = Some("at+jwt".to_owned());
     header.kid = Some(kid.to_owned());
     let mut claims = json!({
@@ -81,9 +83,15 @@ pub(crate) fn sign(
     jsonwebtoken::encode(&header, &claims, key).map(AccessToken::new)
 }
 
-/// The `kid` of a token whose header has the one form that this server writes: `alg`, `typ`, `kid`, each once
+/// What a token's header claims. Only the `kid` is believed, and only to look a key up.
+pub(crate) struct Head {
+    pub(crate) kid: String,
+    alg: String,
+}
+
+/// Reads a token's header, which must have the one form that this server writes: `alg`, `typ`, `kid`, each once
 /// and nothing else, so that `crit`, `b64`, `jwk`, `jku`, `x5u` and their like are refused (RFC 8725 §3).
-pub(crate) fn kid(token: &str) -> Result<String, Invalid> {
+pub(crate) fn head(token: &str) -> Result<Head, Invalid> {
     #[derive(Deserialize)]
     #[serde(deny_unknown_fields)]
     struct Strict {
@@ -93,19 +101,21 @@ pub(crate) fn kid(token: &str) -> Result<String, Invalid> {
     }
     let head = token.split('.').next().filter(|_| token.len() <= MAX_TOKEN).ok_or(Invalid::Forged)?;
     let json = URL_SAFE_NO_PAD.decode(head).map_err(|_| Invalid::Forged)?;
-    let head: Strict = serde_json::from_slice(&json).map_err(|_| Invalid::Forged)?;
-    let ours = head.alg == "ES256" && head.typ.eq_ignore_ascii_case("at+jwt");
-    if ours { Ok(head.kid) } else { Err(Invalid::Forged) }
+    let Strict { alg, typ, kid } = serde_json::from_slice(&json).map_err(|_| Invalid::Forged)?;
+    if typ.eq_ignore_ascii_case("at+jwt") { Ok(Head { kid, alg }) } else { Err(Invalid::Forged) }
 }
 
-/// Verifies signature, names and times. `issuers` are all names under which this server has signed. `exp` in the past is reported in [`Bearer::expired`], not refused.
-pub(crate) fn verify(
-    issuers: &[String],
-    audience: &str,
-    key: &DecodingKey,
-    token: &str,
-    now: Timestamp,
-) -> Result<Bearer, Invalid> {
+/// What a token is verified by: the key that stands in the store under the token's `kid`, and that key's algorithm.
+pub(crate) struct Verifier<'a> {
+    pub(crate) algorithm: Algorithm,
+    pub(crate) key: &'a DecodingKey,
+    /// All names under which this server has signed.
+    pub(crate) issuers: &'a [String],
+    pub(crate) audience: &'a str,
+}
+
+/// Verifies signature, names and times. `exp` in the past is reported in [`Bearer::expired`], not refused.
+pub(crate) fn verify(by: &Verifier<'_>, head: &Head, token: &str, now: Timestamp) -> Result<Bearer, Invalid> {
     #[derive(Deserialize)]
     struct Claims {
         #[serde(rename = "sub")]
@@ -117,14 +127,19 @@ pub(crate) fn verify(
         nbf: i64,
         exp: i64,
     }
-    let mut validation = Validation::new(Algorithm::ES256);
-    validation.set_issuer(issuers);
-    validation.set_audience(&[audience]);
+    // The key says what algorithm it is; the token has to agree (RFC 8725 §3.1).
+    if head.alg != by.algorithm.name() {
+        return Err(Invalid::Forged);
+    }
+    let mut validation = Validation::new(registered(by.algorithm));
+    validation.set_issuer(by.issuers);
+    validation.set_audience(&[by.audience]);
     validation.set_required_spec_claims(&["iss", "aud", "exp", "sub"]);
     // Times are compared below, with this server's own clock.
     validation.validate_exp = false;
     validation.validate_nbf = false;
-    let claims = jsonwebtoken::decode::<Claims>(token, key, &validation).map_err(|_| Invalid::Forged)?.claims;
+    let claims =
+        jsonwebtoken::decode::<Claims>(token, by.key, &validation).map_err(|_| Invalid::Forged)?.claims;
     let now = now.seconds();
     if claims.nbf > now + LEEWAY || claims.iat > now + LEEWAY {
         return Err(Invalid::OutOfTime);
@@ -135,4 +150,13 @@ pub(crate) fn verify(
         session: SessionId(claims.sid),
         expired: now >= claims.exp,
     })
+}
+
+fn registered(algorithm: Algorithm) -> jsonwebtoken::Algorithm {
+    match algorithm {
+        Algorithm::Es256 => jsonwebtoken::Algorithm::ES256,
+        Algorithm::EdDsa => jsonwebtoken::Algorithm::EdDSA,
+        Algorithm::Rs256 => jsonwebtoken::Algorithm::RS256,
+        Algorithm::Hs256 => jsonwebtoken::Algorithm::HS256,
+    }
 }

@@ -5,4 +5,6 @@ pub(crate) mod keys;
 pub(crate) mod password;
 pub(crate) mod random;
 pub mod seal;
+pub(crate) mod seal_file;
+pub mod seals;
 pub(crate) mod totp;

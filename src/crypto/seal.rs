@@ -1,8 +1,6 @@
-//! Secrets at rest: the seal key that is not in the database, and the server's root key that it opens.
+//! Secrets at rest: a seal key, which is not in the database, and the server's root key that it opens.
 
 use std::fmt;
-use std::io::Write as _;
-use std::path::Path;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
@@ -26,6 +24,22 @@ impl fmt::Debug for SealKey {
     }
 }
 
+/// Names a [`SealKey`] without telling it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Fingerprint([u8; 32]);
+
+impl Fingerprint {
+    /// Out of the store.
+    pub(crate) fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        bytes.try_into().ok().map(Self)
+    }
+
+    /// Into the store.
+    pub(crate) fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+}
+
 /// What was sealed can't be opened: another key, another purpose, or changed bytes.
 #[derive(Debug, thiserror::Error)]
 #[error("sealed under another key, or damaged")]
@@ -45,40 +59,19 @@ impl SealKey {
         <[u8; 32]>::try_from(bytes.as_slice()).ok().map(|key| Self(Zeroizing::new(key)))
     }
 
-    /// Reads the key from `file`, or makes one there (mode 0600) when there is none.
-    pub(crate) fn from_file(file: &Path) -> std::io::Result<Self> {
-        match std::fs::read_to_string(file) {
-            Ok(text) => {
-                let text = Zeroizing::new(text);
-                Self::parse(&text)
-                    .ok_or_else(|| std::io::Error::other("not 32 bytes in hexadecimal or base64"))
-            }
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound => Self::make_file(file),
-            Err(e) => Err(e),
-        }
+    /// A new one.
+    pub(super) fn generate() -> Self {
+        Self(Zeroizing::new(random::bytes()))
     }
 
-    fn make_file(file: &Path) -> std::io::Result<Self> {
-        use std::os::unix::fs::OpenOptionsExt as _;
-        if let Some(folder) = file.parent().filter(|folder| !folder.as_os_str().is_empty()) {
-            std::fs::create_dir_all(folder)?;
-        }
-        let key = Self(Zeroizing::new(random::bytes()));
-        let text = Zeroizing::new(STANDARD.encode(key.0.as_slice()));
-        // Whole before it has its name, and never over one that another process made meanwhile.
-        let fresh = file.with_extension(format!("{}.new", random::alphanumeric(8)));
-        let mut out = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&fresh)?;
-        writeln!(out, "{}", text.as_str())?;
-        out.sync_all()?;
-        let linked = std::fs::hard_link(&fresh, file);
-        std::fs::remove_file(&fresh)?;
-        let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        std::fs::File::open(folder)?.sync_all()?;
-        match linked {
-            Ok(()) => Ok(key),
-            Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => Self::from_file(file),
-            Err(e) => Err(e),
-        }
+    /// As [`SealKey::parse`] reads it.
+    pub(super) fn to_text(&self) -> Zeroizing<String> {
+        Zeroizing::new(STANDARD.encode(self.0.as_slice()))
+    }
+
+    /// What the store may know the key by: from it nobody gets back to the key.
+    pub(super) fn fingerprint(&self) -> Fingerprint {
+        Fingerprint(hmac(self.0.as_slice(), &[b"fingerprint"]))
     }
 
     /// Seals `plain` for `purpose`; another purpose does not open it.
@@ -169,17 +162,6 @@ mod tests {
         assert!(SealKey::parse(&"a2".repeat(32)).unwrap().open("root", &sealed).is_err());
         assert!(key.open("root", &sealed[..10]).is_err());
         assert_ne!(sealed, key.seal("root", b"secret"), "a nonce was used twice");
-    }
-
-    #[test]
-    fn the_key_file_is_made_once_and_for_its_owner_only() {
-        use std::os::unix::fs::PermissionsExt as _;
-        let dir = tempfile::tempdir().unwrap();
-        let file = dir.path().join("deep/seal.key");
-        let first = SealKey::from_file(&file).unwrap();
-        let again = SealKey::from_file(&file).unwrap();
-        assert_eq!(first.0.as_slice(), again.0.as_slice());
-        assert_eq!(std::fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
     }
 
     #[test]

@@ -8,6 +8,7 @@ pub mod ids;
 pub mod language;
 pub mod pairing;
 pub mod secret;
+pub mod signing;
 pub mod source;
 pub mod text;
 pub mod time;

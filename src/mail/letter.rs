@@ -1,11 +1,12 @@
 //! What owners are told: what happened, when, from where, and what to do if it was not them.
 
+use super::templates::{self, Template, Templates, fill};
 use crate::domain::factor::Method;
 use crate::domain::language::Language;
 use crate::domain::time::Timestamp;
 
-/// An occasion to write. Texts in it are fit to be shown.
-#[derive(Clone, Copy, Debug)]
+/// An occasion to write. Texts in it are fit to be shown. No `Debug`: there may be a code in it.
+#[derive(Clone, Copy)]
 pub(crate) enum Letter<'a> {
     /// Somebody tried to register with an address that has an account.
     RegistrationTried { source: &'a str },
@@ -36,100 +37,141 @@ pub(crate) enum Letter<'a> {
 }
 
 /// A letter in words.
-#[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) struct Written {
     pub(super) subject: String,
     pub(super) text: String,
+    pub(super) html: String,
 }
 
 impl Letter<'_> {
-    pub(super) fn write(self, _language: Language, now: Timestamp) -> Written {
-        let (subject, what, source, advice) = match self {
-            Self::RegistrationTried { source } => (
-                "Somebody tried to register with your address",
-                "Somebody tried to make an account with this address. You have one already, so nothing was changed."
-                    .to_owned(),
-                source,
-                "If it was you, just log in. If it was not, you need not do anything.",
-            ),
-            Self::PhoneAdded { device, source } => (
-                "A phone may approve your logins",
-                format!("From now on the device \"{}\" may approve logins to your account.", quoted(device)),
-                source,
-                "If it was not you, log in, revoke that device and change your password.",
-            ),
-            Self::PhoneRemoved { device, source } => (
-                "A phone may not approve your logins any more",
-                format!("The device \"{}\" may not approve logins to your account any more.", quoted(device)),
-                source,
-                "If it was not you, log in, trust it again and change your password.",
-            ),
-            Self::CodesReplaced { source } => (
-                "You have new backup codes",
-                "Ten new backup codes were made for your account; the old ones are worth nothing.".to_owned(),
-                source,
-                "If it was not you, log in, make new ones and change your password.",
-            ),
-            Self::FactorRemoved { method, source } => (
-                "A second factor was turned off",
-                format!("The method {method} no longer protects your account."),
-                source,
-                "If it was not you, log in, turn it on again and change your password.",
-            ),
-            Self::PasswordChanged { source } => (
-                "Your password was changed",
-                "The password of your account was changed, and other sessions have ended.".to_owned(),
-                source,
-                "If it was not you, ask the operator of this service for help at once.",
-            ),
-            Self::LoginCode { code, minutes, source } => (
-                "Your login code",
-                format!("Your code to log in with:\n\n{code}\n\nIt is good for {minutes} minutes, once."),
-                source,
-                "If it was not you, somebody may know your password: change it. Never tell this code to anybody.",
-            ),
-            Self::EnableCode { code, minutes, source } => (
-                "Confirm your address",
-                format!("Your code to turn mailed codes on with:\n\n{code}\n\nIt is good for {minutes} minutes, once."),
-                source,
-                "If it was not you, change your password. Never tell this code to anybody.",
-            ),
-            Self::FactorAdded { method, source } => (
-                "A second factor was turned on",
-                format!("The method {method} protects your account from now on."),
-                source,
-                "If it was not you, log in, turn it off and change your password.",
-            ),
-            Self::TwoFactorOff { source } => (
-                "Two-factor login was turned off",
-                "No second factor protects your account any more: the password alone opens it.".to_owned(),
-                source,
-                "If it was not you, log in, turn it on again and change your password.",
-            ),
-            Self::CodesLow { left, source } => (
-                "Your backup codes are running low",
-                format!("A backup code was used to log in; you have {left} left."),
-                source,
-                "If it was not you, log in, make new ones and change your password.",
-            ),
-            Self::DeviceTrusted { device, source } => (
-                "A device is trusted now",
-                format!("The device \"{}\" is not asked for a second factor for a while.", quoted(device)),
-                source,
-                "If it was not you, log in, revoke that trust and change your password.",
-            ),
-            Self::Locked { source } => (
-                "Too many wrong codes",
-                "After too many wrong codes, codes are not accepted for your account for a while. A phone that may \
-                 approve your logins still works."
-                    .to_owned(),
-                source,
-                "If it was not you, somebody knows your password: change it.",
-            ),
-        };
-        let text = format!("{what}\n\nWhen: {}\nFrom: {source}\n\n{advice}\n", readable(now));
-        Written { subject: subject.to_owned(), text }
+    /// Until when there is sense in sending it: a code is good for some minutes, news for ever.
+    pub(super) fn good_until(self, now: Timestamp) -> Option<Timestamp> {
+        match self {
+            Self::LoginCode { minutes, .. } | Self::EnableCode { minutes, .. } => {
+                Some(now.plus(std::time::Duration::from_secs(minutes * 60)))
+            }
+            Self::RegistrationTried { .. }
+            | Self::PhoneAdded { .. }
+            | Self::PhoneRemoved { .. }
+            | Self::CodesReplaced { .. }
+            | Self::FactorRemoved { .. }
+            | Self::PasswordChanged { .. }
+            | Self::Locked { .. }
+            | Self::FactorAdded { .. }
+            | Self::TwoFactorOff { .. }
+            | Self::CodesLow { .. }
+            | Self::DeviceTrusted { .. } => None,
+        }
     }
+
+    pub(super) fn write(self, language: Language, now: Timestamp) -> Written {
+        let words = templates::of(language);
+        let template = self.template(words);
+        let what = fill(template.what, |name| self.value(words, name));
+        let (when, from) =
+            (format!("{}: {}", words.when, readable(now)), format!("{}: {}", words.from, self.source()));
+        let text = format!("{what}\n\n{when}\n{from}\n\n{}\n", template.advice);
+        let mut html = format!(
+            "<!doctype html>\n<html lang=\"{}\">\n<head>\n<meta charset=\"utf-8\">\n\
+             <meta name=\"viewport\" content=\"width=device-width\">\n<title>{}</title>\n</head>\n<body style=\"{BODY}\">\n",
+            language.tag(),
+            escaped(template.subject)
+        );
+        for paragraph in what.split("\n\n") {
+            let style = if self.code() == Some(paragraph) { CODE } else { TEXT };
+            html.push_str(&format!("<p style=\"{style}\">{}</p>\n", escaped(paragraph)));
+        }
+        let facts = format!("{}<br>\n{}", escaped(&when), escaped(&from));
+        html.push_str(&format!("<p style=\"{TEXT}\">{facts}</p>\n"));
+        html.push_str(&format!("<p style=\"{TEXT}\">{}</p>\n</body>\n</html>\n", escaped(template.advice)));
+        Written { subject: template.subject.to_owned(), text, html }
+    }
+
+    fn template(self, words: &Templates) -> Template {
+        match self {
+            Self::RegistrationTried { .. } => words.registration_tried,
+            Self::PhoneAdded { .. } => words.phone_added,
+            Self::PhoneRemoved { .. } => words.phone_removed,
+            Self::CodesReplaced { .. } => words.codes_replaced,
+            Self::FactorRemoved { .. } => words.factor_removed,
+            Self::PasswordChanged { .. } => words.password_changed,
+            Self::Locked { .. } => words.locked,
+            Self::LoginCode { .. } => words.login_code,
+            Self::EnableCode { .. } => words.enable_code,
+            Self::FactorAdded { .. } => words.factor_added,
+            Self::TwoFactorOff { .. } => words.two_factor_off,
+            Self::CodesLow { .. } => words.codes_low,
+            Self::DeviceTrusted { .. } => words.device_trusted,
+        }
+    }
+
+    /// The address that it came from.
+    fn source(&self) -> &str {
+        match self {
+            Self::RegistrationTried { source }
+            | Self::PhoneAdded { source, .. }
+            | Self::PhoneRemoved { source, .. }
+            | Self::CodesReplaced { source }
+            | Self::FactorRemoved { source, .. }
+            | Self::PasswordChanged { source }
+            | Self::Locked { source }
+            | Self::LoginCode { source, .. }
+            | Self::EnableCode { source, .. }
+            | Self::FactorAdded { source, .. }
+            | Self::TwoFactorOff { source }
+            | Self::CodesLow { source, .. }
+            | Self::DeviceTrusted { source, .. } => source,
+        }
+    }
+
+    fn code(&self) -> Option<&str> {
+        if let Self::LoginCode { code, .. } | Self::EnableCode { code, .. } = self {
+            Some(code)
+        } else {
+            None
+        }
+    }
+
+    /// What stands for `{name}` in this letter.
+    fn value(&self, words: &Templates, name: &str) -> Option<String> {
+        match (name, self) {
+            ("code", _) => self.code().map(str::to_owned),
+            ("minutes", Self::LoginCode { minutes, .. } | Self::EnableCode { minutes, .. }) => {
+                Some(minutes.to_string())
+            }
+            ("left", Self::CodesLow { left, .. }) => Some(left.to_string()),
+            ("method", Self::FactorAdded { method, .. } | Self::FactorRemoved { method, .. }) => {
+                Some(words.methods.name(*method).to_owned())
+            }
+            (
+                "device",
+                Self::PhoneAdded { device, .. }
+                | Self::PhoneRemoved { device, .. }
+                | Self::DeviceTrusted { device, .. },
+            ) => Some(quoted(device)),
+            _ => None,
+        }
+    }
+}
+
+const BODY: &str = "margin:0 auto;padding:24px;max-width:36em;font-family:system-ui,sans-serif;font-size:16px;line-height:1.5";
+const TEXT: &str = "margin:0 0 16px";
+const CODE: &str = "margin:0 0 16px;font-family:monospace;font-size:32px;letter-spacing:4px";
+
+/// Text between tags, or in an attribute's quotation marks.
+fn escaped(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '&' => out.push_str("&amp;"),
+            '<' => out.push_str("&lt;"),
+            '>' => out.push_str("&gt;"),
+            '"' => out.push_str("&quot;"),
+            '\'' => out.push_str("&#39;"),
+            other => out.push(other),
+        }
+    }
+    out
 }
 
 /// A name that a client chose, without quotation marks and without a run of digits that could be taken for a code.
@@ -167,21 +209,83 @@ mod tests {
         }
     }
 
-    #[test]
-    fn no_letter_can_be_taken_for_one_with_a_code() {
-        let letters = [
-            Letter::RegistrationTried { source: "2001:db8::1" },
-            Letter::PhoneAdded { device: "Code 482913 or 00000000", source: "192.0.2.1" },
-            Letter::PhoneRemoved { device: "482913", source: "192.0.2.1" },
-            Letter::CodesReplaced { source: "192.0.2.1" },
-            Letter::FactorRemoved { method: Method::Mobile, source: "192.0.2.1" },
-            Letter::PasswordChanged { source: "192.0.2.1" },
-            Letter::Locked { source: "192.0.2.1" },
+    const NOW: Timestamp = Timestamp(1_795_339_800_000);
+    const DEVICE: &str = "<b>&\" 482913 {code} 00000000";
+
+    fn letters() -> Vec<Letter<'static>> {
+        let (source, device) = ("2001:db8::1", DEVICE);
+        let mut all = vec![
+            Letter::RegistrationTried { source },
+            Letter::PhoneAdded { device, source },
+            Letter::PhoneRemoved { device, source },
+            Letter::CodesReplaced { source },
+            Letter::PasswordChanged { source },
+            Letter::Locked { source },
+            Letter::LoginCode { code: "048291", minutes: 10, source },
+            Letter::EnableCode { code: "048291", minutes: 10, source },
+            Letter::TwoFactorOff { source },
+            Letter::CodesLow { left: 3, source },
+            Letter::DeviceTrusted { device, source },
         ];
-        for letter in letters {
-            let text = letter.write(Language::En, Timestamp(1_795_339_800_000)).text;
-            let longest = text.split(|c: char| !c.is_ascii_digit()).map(str::len).max();
-            assert!(longest < Some(6), "{text}");
+        for method in [Method::Email, Method::Mobile, Method::Authenticator, Method::BackupCode] {
+            all.push(Letter::FactorAdded { method, source });
+            all.push(Letter::FactorRemoved { method, source });
+        }
+        all
+    }
+
+    /// The runs of six digits and more.
+    fn runs(text: &str) -> Vec<&str> {
+        text.split(|c: char| !c.is_ascii_digit()).filter(|run| run.len() >= 6).collect()
+    }
+
+    #[test]
+    fn a_code_is_alone_on_its_line_and_nothing_else_looks_like_one() {
+        for language in Language::ALL {
+            for letter in letters() {
+                let Written { subject, text, html } = letter.write(language, NOW);
+                let codes: Vec<&str> = letter.code().into_iter().collect();
+                assert_eq!(runs(&text), codes, "{language:?} {text}");
+                assert_eq!(runs(&html), codes, "{language:?} {html}");
+                assert!(runs(&subject).is_empty(), "{subject}");
+                assert!(codes.iter().all(|code| text.lines().any(|line| line == *code)), "{text}");
+            }
+        }
+    }
+
+    #[test]
+    fn every_letter_is_whole_in_every_language() {
+        for language in Language::ALL {
+            for letter in letters() {
+                let Written { subject, text, html } = letter.write(language, NOW);
+                // The device's name is all that may hold braces, and it holds these.
+                let rest = text.replace("{code}", "");
+                assert!(!rest.contains(['{', '}']), "{language:?}: something is left out in {text}");
+                assert!(
+                    !subject.is_empty()
+                        && text.contains("2001:db8::1")
+                        && text.contains("2026-11-22 09:30 UTC")
+                );
+                assert!(
+                    html.starts_with("<!doctype html>")
+                        && html.contains(&format!("lang=\"{}\"", language.tag()))
+                );
+                assert!(!html.contains("<b>") && !html.contains("http"), "{html}");
+                for line in text.lines().filter(|line| !line.is_empty()) {
+                    assert!(html.contains(&escaped(line)), "{line:?} is missing in {html}");
+                }
+            }
+        }
+        let trusted = Letter::DeviceTrusted { device: DEVICE, source: "192.0.2.1" }.write(Language::De, NOW);
+        assert!(trusted.html.contains("„&lt;b&gt;&amp; 4829"), "{}", trusted.html);
+    }
+
+    #[test]
+    fn languages_differ() {
+        for letter in letters() {
+            let subjects: std::collections::HashSet<_> =
+                Language::ALL.map(|language| letter.write(language, NOW).subject).into();
+            assert_eq!(subjects.len(), Language::ALL.len(), "{subjects:?}");
         }
     }
 }

@@ -1,30 +1,44 @@
 //! Keys at rest: the root key and the signing keys, sealed under a key that is not in the database.
 
 use super::{Error, Tx, arg};
+use crate::domain::signing::{Algorithm, Turn};
 use crate::domain::time::Timestamp;
 
 const SECRET: &str = "SELECT sealed FROM server_secrets WHERE name = $1";
 const ANY_SECRET: &str = "SELECT 1 FROM server_secrets";
 const ADD_SECRET: &str = "INSERT INTO server_secrets (name, sealed) VALUES ($1, $2) ON CONFLICT DO NOTHING";
-const SIGNING: &str = "SELECT kid, public, sealed, created_at, signs_from FROM signing_keys ORDER BY signs_from, created_at, kid";
-const ADD_SIGNING: &str =
-    "INSERT INTO signing_keys (kid, public, sealed, created_at, signs_from) VALUES ($1, $2, $3, $4, $5)";
-const ADD_FIRST: &str = "INSERT INTO signing_keys (kid, public, sealed, created_at, signs_from) \
-     SELECT $1, $2, $3, $4, $5 WHERE NOT EXISTS (SELECT 1 FROM signing_keys)";
+const SIGNING: &str = "SELECT kid, public, sealed, created_at, signs_from, algorithm, retired FROM signing_keys \
+     ORDER BY signs_from, created_at, kid";
+const ADD_SIGNING: &str = "INSERT INTO signing_keys (kid, public, sealed, created_at, signs_from, algorithm) \
+     VALUES ($1, $2, $3, $4, $5, $6)";
+const REMOVE_SIGNING: &str = "DELETE FROM signing_keys WHERE kid = $1";
 const ADD_ISSUER: &str = "INSERT INTO issuers (issuer, since) VALUES ($1, $2) ON CONFLICT DO NOTHING";
 const ISSUERS: &str = "SELECT issuer FROM issuers";
-const FORGET_PRIVATE: &str = "UPDATE signing_keys SET sealed = NULL WHERE kid = $1";
+const RETIRE: &str = "UPDATE signing_keys SET retired = 1, sealed = NULL WHERE kid = $1";
+const RETIRE_SYMMETRIC: &str = "UPDATE signing_keys SET retired = 1 WHERE kid = $1";
 
 /// A signing key. Its public half stays for ever: the phone that keeps its first token still proves its session.
 #[derive(Clone, Debug)]
 pub(crate) struct SigningKey {
     pub(crate) kid: String,
+    pub(crate) algorithm: Algorithm,
+    /// Empty for a symmetric algorithm.
     pub(crate) public: Vec<u8>,
-    /// The sealed private half, until it has signed its last token.
+    /// The sealed private half, until it has signed its last token; the secret of a symmetric algorithm, for ever.
     pub(crate) sealed: Option<Vec<u8>>,
     pub(crate) created_at: Timestamp,
     /// From when it signs; the key with the latest such time that has come is the one in use.
     pub(crate) signs_from: Timestamp,
+    /// Whether it has signed its last token.
+    pub(crate) retired: bool,
+}
+
+impl SigningKey {
+    /// What the order of the keys depends on.
+    pub(crate) fn turn(&self) -> Turn {
+        let can_sign = !self.retired && self.sealed.is_some();
+        Turn { algorithm: self.algorithm, signs_from: self.signs_from, can_sign }
+    }
 }
 
 /// The sealed secret called `name`; when there is none, `fresh` becomes it. Many nodes may call at once: all get
@@ -49,26 +63,36 @@ pub(crate) async fn signing(tx: &mut Tx) -> Result<Vec<SigningKey>, Error> {
             sealed: row.get(2)?,
             created_at: Timestamp(row.get(3)?),
             signs_from: Timestamp(row.get(4)?),
+            algorithm: Algorithm::parse(&row.get::<String>(5)?)
+                .ok_or_else(|| Error::Failed("signing_keys: an unknown algorithm".to_owned()))?,
+            retired: row.get::<i64>(6)? != 0,
         })
     };
     rows.iter().map(read).collect()
 }
 
-/// Adds a signing key, with `only_first` only when there is none yet; whether it was added.
-pub(crate) async fn add_signing(tx: &mut Tx, key: SigningKey, only_first: bool) -> Result<bool, Error> {
+/// Adds a signing key. Only after [`super::seals::check`], so that nobody else adds one at the same time.
+pub(crate) async fn add_signing(tx: &mut Tx, key: SigningKey) -> Result<(), Error> {
     let args = [
         arg(key.kid),
         arg(key.public.as_slice()),
         arg(key.sealed.unwrap_or_default().as_slice()),
         arg(key.created_at),
         arg(key.signs_from),
+        arg(key.algorithm.name()),
     ];
-    Ok(tx.execute(if only_first { ADD_FIRST } else { ADD_SIGNING }, args).await? == 1)
+    tx.execute(ADD_SIGNING, args).await.map(drop)
 }
 
-/// Destroys the private half of a key that signs no more.
-pub(crate) async fn forget_private(tx: &mut Tx, kid: &str) -> Result<(), Error> {
-    tx.execute(FORGET_PRIVATE, [arg(kid)]).await.map(drop)
+/// Takes a signing key away, and with it every token that it signed.
+pub(crate) async fn remove_signing(tx: &mut Tx, kid: &str) -> Result<(), Error> {
+    tx.execute(REMOVE_SIGNING, [arg(kid)]).await.map(drop)
+}
+
+/// Notes that a key signs no more and destroys its private half, unless that is what verifies its tokens.
+pub(crate) async fn retire(tx: &mut Tx, kid: &str, algorithm: Algorithm) -> Result<(), Error> {
+    let sql = if algorithm.is_symmetric() { RETIRE_SYMMETRIC } else { RETIRE };
+    tx.execute(sql, [arg(kid)]).await.map(drop)
 }
 
 /// Notes that a server signs under this issuer; whether that is new.

@@ -17,6 +17,7 @@ pub(crate) mod pairings;
 pub(crate) mod password_classes;
 mod postgres;
 pub(crate) mod refresh;
+pub(crate) mod seals;
 pub(crate) mod sessions;
 pub(crate) mod signals;
 mod sqlite;

@@ -185,7 +185,7 @@ async fn keys_and_devices_are_listed_without_their_secrets() {
 #[tokio::test]
 async fn every_command_explains_itself() {
     let desk = Desk::new().await;
-    for command in ["", "serve", "demo", "account", "account add", "device", "keys", "bench"] {
+    for command in ["", "serve", "demo", "account", "account add", "device", "keys", "keys revoke", "bench"] {
         let help = desk.ok(&format!("{command} --help"), "").await;
         assert!(help.contains("Usage:"), "{command}: {help}");
         assert!(!help.contains('\u{1b}'), "colours without a terminal");

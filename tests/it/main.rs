@@ -8,6 +8,7 @@
     reason = "a test that can't go on fails, and says what it got"
 )]
 
+mod algorithms;
 mod alike;
 mod answers;
 mod authenticator;
@@ -34,6 +35,8 @@ mod once;
 mod races;
 mod resolved;
 mod resume;
+mod revoked;
+mod seal;
 mod seats;
 mod socket;
 mod text;

@@ -4,6 +4,7 @@ mod client;
 mod codes;
 mod people;
 mod process;
+mod sealed;
 mod socket;
 mod store;
 mod totp;
@@ -12,8 +13,9 @@ pub(crate) use client::{Answer, Http};
 pub(crate) use codes::{letters_to, mailed_code, wrong};
 pub(crate) use people::{PASSWORD, Person, Phone, current_device};
 pub(crate) use process::{Finished, Process, run};
+pub(crate) use sealed::{SealFile, key_rows, seal, sealed_rows, unseal};
 pub(crate) use socket::Socket;
-pub(crate) use store::{StoreKind, change_store, signing_keys, store_kind, store_url, text_pairs};
+pub(crate) use store::{StoreKind, change_store, execute, signing_keys, store_kind, store_url, text_pairs};
 pub(crate) use totp::App;
 
 use std::time::Duration;
@@ -108,6 +110,17 @@ impl Server {
         Self::run(self.settings.clone(), self.clock.clone(), None).await
     }
 
+    /// The same with other settings: `SECTION__KEY` pairs.
+    pub(crate) async fn twin_with(&self, changes: &[(&str, &str)]) -> Self {
+        Self::run(changed(&self.settings, changes), self.clock.clone(), None).await
+    }
+
+    /// Stops the server and starts it again on the same store and clock with other settings.
+    pub(crate) async fn restart_with(&mut self, changes: &[(&str, &str)]) {
+        self.settings = changed(&self.settings, changes);
+        self.restart().await;
+    }
+
     pub(crate) fn url(&self) -> &str {
         &self.url
     }
@@ -157,8 +170,13 @@ pub(crate) fn all_settings(
         ("MAIL__FOLDER", &mail),
         ("LOG__LEVEL", "warn"),
     ];
-    let mut settings: Vec<(String, String)> = Vec::new();
-    for (key, value) in base.iter().chain(overrides) {
+    changed(&changed(&[], &base), overrides)
+}
+
+/// The same settings with some of them changed.
+pub(crate) fn changed(settings: &[(String, String)], changes: &[(&str, &str)]) -> Vec<(String, String)> {
+    let mut settings = settings.to_vec();
+    for (key, value) in changes {
         let name = format!("READYLOGIN_{key}");
         settings.retain(|(known, _)| *known != name);
         settings.push((name, (*value).to_owned()));

@@ -43,7 +43,7 @@ async fn postgres_database() -> String {
 /// The `kid` and the sealed private half of every signing key in a server's store.
 pub(crate) async fn signing_keys(server: &super::Server) -> Vec<(String, Option<Vec<u8>>)> {
     const ALL: &str = "SELECT kid, sealed FROM signing_keys ORDER BY signs_from";
-    let url = url_of(server);
+    let url = url_of(server.settings());
     match store_kind() {
         StoreKind::Sqlite => {
             let mut connection = sqlx::SqliteConnection::connect(url).await.unwrap();
@@ -58,7 +58,7 @@ pub(crate) async fn signing_keys(server: &super::Server) -> Vec<(String, Option<
 
 /// The rows of a query for two texts, out of a server's store.
 pub(crate) async fn text_pairs(server: &super::Server, query: &'static str) -> Vec<(String, String)> {
-    let url = url_of(server);
+    let url = url_of(server.settings());
     match store_kind() {
         StoreKind::Sqlite => {
             let mut connection = sqlx::SqliteConnection::connect(url).await.unwrap();
@@ -67,26 +67,29 @@ pub(crate) async fn text_pairs(server: &super::Server, query: &'static str) -> V
         StoreKind::Postgres => {
             let mut connection = sqlx::PgConnection::connect(url).await.unwrap();
             sqlx::query_as(query).fetch_all(&mut connection).await.unwrap()
+        }
+    }
+}
+
+/// Runs a statement of the test's own.
+pub(crate) async fn execute(settings: &[(String, String)], sql: String) {
+    let (url, sql) = (url_of(settings), sqlx::AssertSqlSafe(sql));
+    match store_kind() {
+        StoreKind::Sqlite => {
+            sqlx::SqliteConnection::connect(url).await.unwrap().execute(sql).await.unwrap();
+        }
+        StoreKind::Postgres => {
+            sqlx::PgConnection::connect(url).await.unwrap().execute(sql).await.unwrap();
         }
     }
 }
 
 /// Changes rows behind a server's back.
 pub(crate) async fn change_store(server: &super::Server, statement: &'static str) {
-    let url = url_of(server);
-    match store_kind() {
-        StoreKind::Sqlite => {
-            let mut connection = sqlx::SqliteConnection::connect(url).await.unwrap();
-            connection.execute(statement).await.unwrap();
-        }
-        StoreKind::Postgres => {
-            let mut connection = sqlx::PgConnection::connect(url).await.unwrap();
-            connection.execute(statement).await.unwrap();
-        }
-    }
+    execute(server.settings(), statement.to_owned()).await;
 }
 
-fn url_of(server: &super::Server) -> &str {
-    let url = server.settings().iter().find(|(name, _)| name == "READYLOGIN_STORE__URL");
-    &url.expect("a store").1
+/// The store's URL among settings.
+pub(crate) fn url_of(settings: &[(String, String)]) -> &str {
+    &settings.iter().find(|(name, _)| name == "READYLOGIN_STORE__URL").expect("a store").1
 }

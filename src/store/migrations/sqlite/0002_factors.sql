@@ -5,7 +5,7 @@ ALTER TABLE accounts ADD COLUMN language TEXT NOT NULL DEFAULT '';
 ALTER TABLE accounts ADD COLUMN image TEXT NOT NULL DEFAULT '';
 -- What decides how long the password takes to verify: its function and cost. Empty in rows of before, until a server starts.
 ALTER TABLE accounts ADD COLUMN password_class TEXT NOT NULL DEFAULT '';
-CREATE INDEX accounts_by_password_class ON accounts (password_class);
+CREATE INDEX accounts_by_password_class ON accounts (password_class, kind);
 
 ALTER TABLE devices ADD COLUMN seen_at BIGINT;
 ALTER TABLE devices ADD COLUMN seen_ip TEXT NOT NULL DEFAULT '';
@@ -79,6 +79,8 @@ CREATE INDEX trusts_over ON trusts (expires_at);
 
 -- Mail in two forms.
 ALTER TABLE outbox ADD COLUMN html TEXT NOT NULL DEFAULT '';
+-- When it is worth nothing any more: it holds a code.
+ALTER TABLE outbox ADD COLUMN expires_at BIGINT;
 
 -- Some surfaces name no kind: an address is looked up among all of them.
 CREATE INDEX accounts_by_address ON accounts (email_key);
@@ -92,3 +94,8 @@ CREATE TABLE refresh_tokens (
 );
 CREATE INDEX refresh_tokens_of_session ON refresh_tokens (session);
 CREATE INDEX refresh_tokens_over ON refresh_tokens (expires_at);
+
+-- How a key signs: the token's own word for it is never taken.
+ALTER TABLE signing_keys ADD COLUMN algorithm TEXT NOT NULL DEFAULT 'ES256';
+-- Set once a key has signed its last token. The secret of HS256 stays sealed all the same: its tokens need it.
+ALTER TABLE signing_keys ADD COLUMN retired BIGINT NOT NULL DEFAULT 0;
