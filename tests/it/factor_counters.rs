@@ -112,19 +112,24 @@ async fn ten_wrong_codes_of_any_method_block_all_of_them() {
 
 #[tokio::test]
 async fn a_block_lasts_as_long_as_the_settings_say_and_survives_a_restart() {
-    let mut fort = Fort::new(&[("LOCK__AFTER", "3"), ("LOCK__FOR", "30s")]).await;
-    fort.guess_totp(2).await;
-    fort.server.restart().await;
-    fort.ann = fort.ann.at(&fort.server);
-    fort.guess_totp(1).await;
-    fort.check_blocked(30).await;
-    fort.server.restart().await;
-    fort.ann = fort.ann.at(&fort.server);
-    fort.check_blocked(30).await;
-    fort.server.clock.advance(Duration::from_millis(29_999));
-    fort.check_blocked(1).await;
-    fort.server.clock.advance(Duration::from_millis(1));
-    fort.totp(&fort.app.code(&fort.server)).await.token();
+    let mut server = Server::start(&[("LOCK__AFTER", "3"), ("LOCK__FOR", "30s")]).await;
+    let ann = server.person("ann").await;
+    let app = ann.bind_app(&server, &ann.token).await;
+    let login = async |server: &Server, code: &str| {
+        let answer = ann.at(server).post("third_party_2fa", &json!({"token_2fa": code})).await;
+        (answer.status, answer.header("retry-after").to_owned())
+    };
+    for _ in 0..2 {
+        assert_eq!(login(&server, "x").await.0, 400);
+    }
+    server.restart().await;
+    assert_eq!(login(&server, "x").await.0, 400);
+    for (left, millis) in [("30", 29_999), ("1", 1)] {
+        server.restart().await;
+        assert_eq!(login(&server, &app.code(&server)).await, (423, left.to_owned()));
+        server.clock.advance(Duration::from_millis(millis));
+    }
+    assert_eq!(login(&server, &app.code(&server)).await.0, 200);
 }
 
 #[tokio::test]

@@ -3,8 +3,10 @@
 use std::time::Duration;
 
 use base64::Engine as _;
+use readylogin::clock::Clock;
 use serde_json::{Value, json};
 
+use crate::alike::check_alike;
 use crate::harness::{
     Answer, PASSWORD, Person, Server, current_device, letters_to, mailed_code, run, text_pairs, wrong,
 };
@@ -77,6 +79,29 @@ async fn only_who_has_an_account_gets_a_code_and_nobody_is_told() {
     {
         assert_eq!(mailed(&server, &email).await, count, "{email}");
     }
+}
+
+#[tokio::test]
+async fn asking_takes_the_same_time_for_known_and_unknown_addresses() {
+    let server = Server::start(&[]).await;
+    let clock = Clock::system();
+    for n in 0..80 {
+        server.person(&format!("known{n}")).await;
+    }
+    let mut samples = [Vec::new(), Vec::new()];
+    for n in 0..80 {
+        // Each follows the other as often: what one leaves behind to do would slow down the next.
+        for at in if n % 2 == 0 { [0, 1] } else { [1, 0] } {
+            let email = format!("{}{n}@example.org", ["known", "unknown"][at]);
+            let begun = clock.uptime();
+            ask(&server, &email).await.expect(200);
+            // The first ones warm caches up.
+            if n >= 5 {
+                samples[at].push(clock.uptime() - begun);
+            }
+        }
+    }
+    check_alike(&samples[0], &samples[1], "known and unknown");
 }
 
 #[tokio::test]
