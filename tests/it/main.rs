@@ -39,6 +39,7 @@ mod resume;
 mod revoked;
 mod seal;
 mod seats;
+mod smtp;
 mod socket;
 mod text;
 mod tidy;

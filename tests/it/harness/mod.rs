@@ -6,6 +6,7 @@ mod cookies;
 mod people;
 mod process;
 mod sealed;
+pub(crate) mod smtp;
 mod socket;
 mod store;
 mod totp;
