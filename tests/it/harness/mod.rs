@@ -1,12 +1,14 @@
 //! How tests start the real server, talk to it as a browser, a phone or an HTTP client, and move its clock.
 
 mod client;
+mod mail;
 mod people;
 mod process;
 mod socket;
 mod store;
 
 pub(crate) use client::{Answer, Http};
+pub(crate) use mail::{Mail, await_mail, eventually, mails, mails_in};
 pub(crate) use people::{PASSWORD, Person, Phone, current_device};
 pub(crate) use process::{Finished, Process, run};
 pub(crate) use socket::Socket;
