@@ -205,7 +205,7 @@ pub fn init_log(log: &Log) -> anyhow::Result<()> {
 }
 
 async fn open(config: Arc<Config>, clock: Clock, url: &str) -> anyhow::Result<Auth> {
-    let store = Store::open(&config.store.url, config.store.connections)
+    let store = Store::open(&config.store.url, config.store.connections, config.mail.queue)
         .await
         .with_context(|| format!("store.url: {:?} can't be opened", config.store.url))?;
     let seal = match &config.keys.seal {
@@ -213,7 +213,7 @@ async fn open(config: Arc<Config>, clock: Clock, url: &str) -> anyhow::Result<Au
         None => seal_from_file(&config, &store).await?,
     };
     let issuer = config.jwt.issuer.clone().unwrap_or_else(|| url.to_owned());
-    let courier = Courier::new(config.mail.folder.clone(), sender(&config, url)?);
+    let courier = Courier::new(&config.mail, sender(&config, url)?)?;
     Ok(Auth::open(config, clock, store, seal, issuer, courier).await?)
 }
 

@@ -16,7 +16,6 @@ const PREFIX: &str = "READYLOGIN_";
 /// Settings of the contract whose features come with later releases: accepted, so that one file serves
 /// both, but never silently weaker than asked (see [`later`]).
 const LATER: &[&str] = &[
-    "mail.smtp_url",
     "approval.match",
     "approval.signed",
     "refresh.ttl",

@@ -1,11 +1,15 @@
 //! What owners are told: what happened, when, from where, and what to do if it was not them.
 
+use std::time::Duration;
+
+use super::html::{escaped, numeral, page, paragraph};
+use super::templates::{labels, words};
 use crate::domain::factor::Method;
 use crate::domain::language::Language;
 use crate::domain::time::Timestamp;
 
 /// An occasion to write. Texts in it are fit to be shown.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub(crate) enum Letter<'a> {
     /// Somebody tried to register with an address that has an account.
     RegistrationTried { source: &'a str },
@@ -36,106 +40,83 @@ pub(crate) enum Letter<'a> {
 }
 
 /// A letter in words.
-#[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) struct Written {
     pub(super) subject: String,
     pub(super) text: String,
+    pub(super) html: String,
 }
 
 impl Letter<'_> {
-    pub(super) fn write(self, _language: Language, now: Timestamp) -> Written {
-        let (subject, what, source, advice) = match self {
-            Self::RegistrationTried { source } => (
-                "Somebody tried to register with your address",
-                "Somebody tried to make an account with this address. You have one already, so nothing was changed."
-                    .to_owned(),
-                source,
-                "If it was you, just log in. If it was not, you need not do anything.",
-            ),
-            Self::PhoneAdded { device, source } => (
-                "A phone may approve your logins",
-                format!("From now on the device \"{}\" may approve logins to your account.", quoted(device)),
-                source,
-                "If it was not you, log in, revoke that device and change your password.",
-            ),
-            Self::PhoneRemoved { device, source } => (
-                "A phone may not approve your logins any more",
-                format!("The device \"{}\" may not approve logins to your account any more.", quoted(device)),
-                source,
-                "If it was not you, log in, trust it again and change your password.",
-            ),
-            Self::CodesReplaced { source } => (
-                "You have new backup codes",
-                "Ten new backup codes were made for your account; the old ones are worth nothing.".to_owned(),
-                source,
-                "If it was not you, log in, make new ones and change your password.",
-            ),
-            Self::FactorRemoved { method, source } => (
-                "A second factor was turned off",
-                format!("The method {method} no longer protects your account."),
-                source,
-                "If it was not you, log in, turn it on again and change your password.",
-            ),
-            Self::PasswordChanged { source } => (
-                "Your password was changed",
-                "The password of your account was changed, and other sessions have ended.".to_owned(),
-                source,
-                "If it was not you, ask the operator of this service for help at once.",
-            ),
-            Self::LoginCode { code, minutes, source } => (
-                "Your login code",
-                format!("Your code to log in with:\n\n{code}\n\nIt is good for {minutes} minutes, once."),
-                source,
-                "If it was not you, somebody may know your password: change it. Never tell this code to anybody.",
-            ),
-            Self::EnableCode { code, minutes, source } => (
-                "Confirm your address",
-                format!("Your code to turn mailed codes on with:\n\n{code}\n\nIt is good for {minutes} minutes, once."),
-                source,
-                "If it was not you, change your password. Never tell this code to anybody.",
-            ),
-            Self::FactorAdded { method, source } => (
-                "A second factor was turned on",
-                format!("The method {method} protects your account from now on."),
-                source,
-                "If it was not you, log in, turn it off and change your password.",
-            ),
-            Self::TwoFactorOff { source } => (
-                "Two-factor login was turned off",
-                "No second factor protects your account any more: the password alone opens it.".to_owned(),
-                source,
-                "If it was not you, log in, turn it on again and change your password.",
-            ),
-            Self::CodesLow { left, source } => (
-                "Your backup codes are running low",
-                format!("A backup code was used to log in; you have {left} left."),
-                source,
-                "If it was not you, log in, make new ones and change your password.",
-            ),
-            Self::DeviceTrusted { device, source } => (
-                "A device is trusted now",
-                format!("The device \"{}\" is not asked for a second factor for a while.", quoted(device)),
-                source,
-                "If it was not you, log in, revoke that trust and change your password.",
-            ),
-            Self::Locked { source } => (
-                "Too many wrong codes",
-                "After too many wrong codes, codes are not accepted for your account for a while. A phone that may \
-                 approve your logins still works."
-                    .to_owned(),
-                source,
-                "If it was not you, somebody knows your password: change it.",
-            ),
-        };
-        let text = format!("{what}\n\nWhen: {}\nFrom: {source}\n\n{advice}\n", readable(now));
-        Written { subject: subject.to_owned(), text }
+    pub(super) fn write(self, language: Language, now: Timestamp) -> Written {
+        let words = words(language, self, &quotable(self.device()));
+        let (labels, time, source) = (labels(language), readable(now), self.source());
+        let facts = [format!("{} {time}", labels.when), format!("{} {source}", labels.from)];
+        // A code is alone on its line in both forms, so that programs find it too (CONTRACT.md section 1).
+        let code = self.code().map_or_else(String::new, |code| format!("{code}\n\n{}\n\n", words.validity));
+        let text = format!("{}\n\n{code}{}\n\n{}\n", words.what, facts.join("\n"), words.advice);
+        let mut body = paragraph(&words.what);
+        if let Some(code) = self.code() {
+            body += &numeral(code);
+            body += &paragraph(&words.validity);
+        }
+        body += &format!("<p>{}</p>\n", facts.map(|fact| escaped(&fact)).join("<br>\n"));
+        body += &paragraph(words.advice);
+        let html = page(language, words.subject, &body);
+        Written { subject: words.subject.to_owned(), text, html }
+    }
+
+    /// When there is no sense any more in sending it: its code is over by then.
+    pub(super) fn expires_at(self, now: Timestamp) -> Option<Timestamp> {
+        if let Self::LoginCode { minutes, .. } | Self::EnableCode { minutes, .. } = self {
+            Some(now.plus(Duration::from_secs(minutes.max(1).saturating_mul(60))))
+        } else {
+            None
+        }
+    }
+
+    fn code(&self) -> Option<&str> {
+        if let Self::LoginCode { code, .. } | Self::EnableCode { code, .. } = self {
+            Some(code)
+        } else {
+            None
+        }
+    }
+
+    fn device(&self) -> &str {
+        if let Self::PhoneAdded { device, .. }
+        | Self::PhoneRemoved { device, .. }
+        | Self::DeviceTrusted { device, .. } = self
+        {
+            device
+        } else {
+            ""
+        }
+    }
+
+    fn source(&self) -> &str {
+        match self {
+            Self::RegistrationTried { source }
+            | Self::PhoneAdded { source, .. }
+            | Self::PhoneRemoved { source, .. }
+            | Self::CodesReplaced { source }
+            | Self::FactorRemoved { source, .. }
+            | Self::PasswordChanged { source }
+            | Self::Locked { source }
+            | Self::LoginCode { source, .. }
+            | Self::EnableCode { source, .. }
+            | Self::FactorAdded { source, .. }
+            | Self::TwoFactorOff { source }
+            | Self::CodesLow { source, .. }
+            | Self::DeviceTrusted { source, .. } => source,
+        }
     }
 }
 
-/// A name that a client chose, without quotation marks and without a run of digits that could be taken for a code.
-fn quoted(name: &str) -> String {
+/// A name that a client chose: one line, without the quotation marks of any language, and without a run of digits that
+/// could be taken for a code.
+fn quotable(name: &str) -> String {
     let (mut out, mut run) = (String::with_capacity(name.len()), 0);
-    for c in name.chars().filter(|c| *c != '"') {
+    for c in name.chars().filter(|c| !c.is_control() && !"\"„“”«»\u{2028}\u{2029}".contains(*c)) {
         run = if c.is_numeric() { run + 1 } else { 0 };
         if run == 6 {
             out.push('…');
@@ -157,31 +138,140 @@ fn readable(now: Timestamp) -> String {
 mod tests {
     use super::*;
 
+    const NOW: Timestamp = Timestamp(1_795_339_800_000);
+    const CODE: &str = "048291";
+    const NASTY: &str = "<b>&\" 482913 or 00000000\r\n123456";
+
+    /// Every kind of letter, with every method where there is one.
+    fn all() -> Vec<Letter<'static>> {
+        let source = "2001:db8::1";
+        let device = NASTY;
+        let mut all = vec![
+            Letter::RegistrationTried { source },
+            Letter::PhoneAdded { device, source },
+            Letter::PhoneRemoved { device, source },
+            Letter::CodesReplaced { source },
+            Letter::PasswordChanged { source },
+            Letter::Locked { source },
+            Letter::TwoFactorOff { source },
+            Letter::DeviceTrusted { device, source },
+        ];
+        for method in [Method::Email, Method::Mobile, Method::Authenticator, Method::BackupCode] {
+            all.extend([Letter::FactorRemoved { method, source }, Letter::FactorAdded { method, source }]);
+        }
+        for minutes in [0, 1, 3, 10] {
+            let code = CODE;
+            all.extend([
+                Letter::LoginCode { code, minutes, source },
+                Letter::EnableCode { code, minutes, source },
+            ]);
+        }
+        all.extend([0, 1, 2].map(|left| Letter::CodesLow { left, source }));
+        // A kind that is missing above does not compile here.
+        for letter in &all {
+            match letter {
+                Letter::RegistrationTried { .. }
+                | Letter::PhoneAdded { .. }
+                | Letter::PhoneRemoved { .. }
+                | Letter::CodesReplaced { .. }
+                | Letter::FactorRemoved { .. }
+                | Letter::PasswordChanged { .. }
+                | Letter::Locked { .. }
+                | Letter::LoginCode { .. }
+                | Letter::EnableCode { .. }
+                | Letter::FactorAdded { .. }
+                | Letter::TwoFactorOff { .. }
+                | Letter::CodesLow { .. }
+                | Letter::DeviceTrusted { .. } => {}
+            }
+        }
+        all
+    }
+
+    fn each(check: impl Fn(Letter<'static>, Language, &Written)) {
+        for letter in all() {
+            for language in Language::ALL {
+                check(letter, language, &letter.write(language, NOW));
+            }
+        }
+    }
+
+    /// The runs of six digits and more.
+    fn long_runs(text: &str) -> Vec<&str> {
+        text.split(|c: char| !c.is_numeric()).filter(|run| run.chars().count() >= 6).collect()
+    }
+
     #[test]
     fn a_letter_says_what_when_from_where_and_what_to_do() {
         let letter = Letter::PhoneAdded { device: "Pixel", source: "192.0.2.1" };
-        let written = letter.write(Language::En, Timestamp(1_795_339_800_000));
+        let written = letter.write(Language::En, NOW);
         assert_eq!(written.subject, "A phone may approve your logins");
         for part in ["\"Pixel\"", "When: 2026-11-22 09:30 UTC", "From: 192.0.2.1", "If it was not you"] {
             assert!(written.text.contains(part), "{part} is missing in {}", written.text);
         }
+        each(|_, _, Written { subject, text, html }| {
+            for part in ["2026-11-22 09:30 UTC", "2001:db8::1"] {
+                assert!(text.contains(part) && html.contains(part), "{part} is missing in {text}{html}");
+            }
+            assert!(!subject.is_empty() && html.contains(&format!("<title>{}</title>", escaped(subject))));
+            assert!(text.lines().filter(|line| !line.is_empty()).count() >= 4, "{text}");
+        });
     }
 
     #[test]
-    fn no_letter_can_be_taken_for_one_with_a_code() {
-        let letters = [
-            Letter::RegistrationTried { source: "2001:db8::1" },
-            Letter::PhoneAdded { device: "Code 482913 or 00000000", source: "192.0.2.1" },
-            Letter::PhoneRemoved { device: "482913", source: "192.0.2.1" },
-            Letter::CodesReplaced { source: "192.0.2.1" },
-            Letter::FactorRemoved { method: Method::Mobile, source: "192.0.2.1" },
-            Letter::PasswordChanged { source: "192.0.2.1" },
-            Letter::Locked { source: "192.0.2.1" },
-        ];
-        for letter in letters {
-            let text = letter.write(Language::En, Timestamp(1_795_339_800_000)).text;
-            let longest = text.split(|c: char| !c.is_ascii_digit()).map(str::len).max();
-            assert!(longest < Some(6), "{text}");
+    fn a_code_is_the_only_run_of_six_digits_and_alone_on_its_line() {
+        each(|letter, _, Written { subject, text, html }| {
+            let expected = if letter.code().is_some() { vec![CODE] } else { vec![] };
+            assert_eq!(long_runs(text), expected, "{text}");
+            assert_eq!(long_runs(html), expected, "{html}");
+            assert_eq!(long_runs(subject), Vec::<&str>::new(), "{subject}");
+            for form in [text, html] {
+                assert_eq!(form.lines().filter(|line| *line == CODE).count(), expected.len(), "{form}");
+            }
+            let lives = letter.expires_at(NOW).map(|end| end.since(NOW) >= Duration::from_secs(60));
+            assert_eq!(lives, letter.code().map(|_| true), "only a code has an end");
+        });
+    }
+
+    #[test]
+    fn nothing_is_left_to_be_filled_in_and_no_word_of_the_wire_is_shown() {
+        each(|_, _, Written { subject, text, html }| {
+            for form in [subject, text, html] {
+                for mark in ["{", "}", "[[", "%s", "TODO", "MOBILE", "EMAIL", "AUTHENTIFICATOR", "BACKUPCODE"]
+                {
+                    assert!(!form.contains(mark), "{mark} in {form}");
+                }
+                assert!(!form.contains('\r') && !form.contains("\n\n\n") && !form.contains("  "), "{form:?}");
+            }
+            assert!(!subject.contains('\n'), "{subject}");
+        });
+    }
+
+    #[test]
+    fn every_language_has_words_of_its_own() {
+        for letter in all() {
+            let written = Language::ALL.map(|language| letter.write(language, NOW));
+            for (at, one) in written.iter().enumerate() {
+                for other in &written[..at] {
+                    assert_ne!(one.subject, other.subject);
+                    let same = |form: &str| one.text.lines().any(|line| line == form && line.contains(' '));
+                    assert!(!other.text.lines().any(same), "{} and {}", one.text, other.text);
+                }
+            }
         }
+    }
+
+    #[test]
+    fn html_is_escaped_says_its_language_and_loads_nothing() {
+        each(|letter, language, Written { text, html, .. }| {
+            assert!(html.contains(&format!("<html lang=\"{}\">", language.tag())), "{html}");
+            for foreign in ["<b>", "http", "src=", "url(", "<script", "<img", "<a ", "@import"] {
+                assert!(!html.contains(foreign), "{foreign} in {html}");
+            }
+            if !letter.device().is_empty() {
+                assert!(html.contains("&lt;b&gt;&amp; 48291…3 or"), "{html}");
+                assert!(text.contains("<b>& 48291…3 or"), "{text}");
+            }
+        });
     }
 }

@@ -22,7 +22,7 @@ async fn the_owner_is_told_what_changed_and_from_where() {
     assert_eq!(told.header("From").unwrap(), "Desk <desk@example.org>");
     assert_eq!(told.subject, "A phone may approve your logins");
     for part in ["Pixel", "127.0.0.1"] {
-        assert!(told.text.contains(part), "{part} is missing in {}", told.raw);
+        assert!(told.text.contains(part) && told.html.contains(part), "{part} is missing in {}", told.raw);
     }
 
     let change = json!({"password": "correct horse battery", "new_password": "another horse entirely"});

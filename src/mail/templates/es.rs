@@ -1,0 +1,103 @@
+//! Letters in Spanish.
+
+use super::{Labels, Words};
+use crate::domain::factor::Method;
+use crate::mail::letter::Letter;
+
+pub(super) const LABELS: Labels = Labels { when: "Cuándo:", from: "Desde:" };
+
+fn method(method: Method) -> &'static str {
+    match method {
+        Method::Email => "códigos por correo",
+        Method::Mobile => "aprobación por teléfono",
+        Method::Authenticator => "aplicación de autenticación",
+        Method::BackupCode => "códigos de respaldo",
+    }
+}
+
+fn validity(minutes: u64) -> String {
+    match minutes {
+        1 => "Vale un minuto y una sola vez.".to_owned(),
+        more => format!("Vale {more} minutos y una sola vez."),
+    }
+}
+
+#[expect(clippy::too_many_lines, reason = "a table: an arm for each letter")]
+pub(super) fn words(letter: Letter<'_>, device: &str) -> Words {
+    match letter {
+        Letter::RegistrationTried { .. } => Words::new(
+            "Alguien intentó registrarse con su dirección",
+            "Alguien intentó crear una cuenta con esta dirección. Usted ya tiene una, así que no se ha cambiado nada.",
+            "Si fue usted, simplemente inicie sesión. Si no, no tiene que hacer nada.",
+        ),
+        Letter::PhoneAdded { .. } => Words::new(
+            "Un teléfono puede aprobar sus inicios de sesión",
+            format!(
+                "Desde ahora, el dispositivo «{device}» puede aprobar los inicios de sesión en su cuenta."
+            ),
+            "Si no fue usted, inicie sesión, revoque ese dispositivo y cambie su contraseña.",
+        ),
+        Letter::PhoneRemoved { .. } => Words::new(
+            "Un teléfono ya no puede aprobar sus inicios de sesión",
+            format!("El dispositivo «{device}» ya no puede aprobar los inicios de sesión en su cuenta."),
+            "Si no fue usted, inicie sesión, autorícelo de nuevo y cambie su contraseña.",
+        ),
+        Letter::CodesReplaced { .. } => Words::new(
+            "Tiene nuevos códigos de respaldo",
+            "Se han creado diez nuevos códigos de respaldo para su cuenta; los anteriores ya no valen nada.",
+            "Si no fue usted, inicie sesión, cree otros nuevos y cambie su contraseña.",
+        ),
+        Letter::FactorRemoved { method: off, .. } => Words::new(
+            "Se ha desactivado un segundo factor",
+            format!("Este segundo factor ya no protege su cuenta: {}.", method(off)),
+            "Si no fue usted, inicie sesión, actívelo de nuevo y cambie su contraseña.",
+        ),
+        Letter::PasswordChanged { .. } => Words::new(
+            "Se ha cambiado su contraseña",
+            "Se ha cambiado la contraseña de su cuenta y las demás sesiones han terminado.",
+            "Si no fue usted, pida ayuda de inmediato al operador de este servicio.",
+        ),
+        Letter::Locked { .. } => Words::new(
+            "Demasiados códigos incorrectos",
+            "Tras demasiados códigos incorrectos, durante un tiempo no se aceptan códigos para su cuenta. Un \
+             teléfono que pueda aprobar sus inicios de sesión sigue funcionando.",
+            "Si no fue usted, alguien conoce su contraseña: cámbiela.",
+        ),
+        Letter::LoginCode { minutes, .. } => Words::with_code(
+            "Su código de inicio de sesión",
+            "Su código para iniciar sesión:",
+            validity(minutes),
+            "Si no fue usted, puede que alguien conozca su contraseña: cámbiela. No dé nunca este código a nadie.",
+        ),
+        Letter::EnableCode { minutes, .. } => Words::with_code(
+            "Confirme su dirección",
+            "Su código para activar los códigos por correo:",
+            validity(minutes),
+            "Si no fue usted, cambie su contraseña. No dé nunca este código a nadie.",
+        ),
+        Letter::FactorAdded { method: on, .. } => Words::new(
+            "Se ha activado un segundo factor",
+            format!("Desde ahora, este segundo factor protege su cuenta: {}.", method(on)),
+            "Si no fue usted, inicie sesión, desactívelo y cambie su contraseña.",
+        ),
+        Letter::TwoFactorOff { .. } => Words::new(
+            "Se ha desactivado el inicio de sesión en dos pasos",
+            "Ningún segundo factor protege ya su cuenta: basta la contraseña para abrirla.",
+            "Si no fue usted, inicie sesión, actívelo de nuevo y cambie su contraseña.",
+        ),
+        Letter::CodesLow { left, .. } => Words::new(
+            "Le quedan pocos códigos de respaldo",
+            match left {
+                0 => "Se usó un código de respaldo para iniciar sesión; era el último.".to_owned(),
+                1 => "Se usó un código de respaldo para iniciar sesión; le queda uno.".to_owned(),
+                more => format!("Se usó un código de respaldo para iniciar sesión; le quedan {more}."),
+            },
+            "Si fue usted, cree otros nuevos a tiempo. Si no, inicie sesión, cree otros nuevos y cambie su contraseña.",
+        ),
+        Letter::DeviceTrusted { .. } => Words::new(
+            "Ahora se confía en un dispositivo",
+            format!("Durante un tiempo no se pide un segundo factor al dispositivo «{device}»."),
+            "Si no fue usted, inicie sesión, revoque esa confianza y cambie su contraseña.",
+        ),
+    }
+}
