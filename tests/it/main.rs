@@ -30,6 +30,7 @@ mod races;
 mod resolved;
 mod resume;
 mod seats;
+mod smtp;
 mod socket;
 mod text;
 mod tidy;

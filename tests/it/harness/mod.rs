@@ -1,16 +1,20 @@
 //! How tests start the real server, talk to it as a browser, a phone or an HTTP client, and move its clock.
 
+mod certificate;
 mod client;
 mod mail;
 mod people;
 mod process;
+mod smtp;
 mod socket;
 mod store;
 
+pub(crate) use certificate::Certificate;
 pub(crate) use client::{Answer, Http};
 pub(crate) use mail::{Mail, await_mail, eventually, mails, mails_in};
 pub(crate) use people::{PASSWORD, Person, Phone, current_device};
 pub(crate) use process::{Finished, Process, run};
+pub(crate) use smtp::{Entrance, MailServer, Manner};
 pub(crate) use socket::Socket;
 pub(crate) use store::{signing_keys, store_url};
 
