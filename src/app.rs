@@ -20,7 +20,7 @@ use crate::clock::Clock;
 use crate::config::{self, Config, Log, LogFormat, default_seal_file};
 use crate::crypto::seals::Seals;
 use crate::http::{self, Http};
-use crate::mail::{Courier, Transport};
+use crate::mail::Courier;
 use crate::net::{self, Connections, Origins};
 use crate::store::Store;
 use crate::ws::{self, Front};
@@ -205,7 +205,7 @@ pub fn init_log(log: &Log) -> anyhow::Result<()> {
 }
 
 async fn open(config: Arc<Config>, clock: Clock, url: &str) -> anyhow::Result<Auth> {
-    let store = Store::open(&config.store.url, config.store.connections)
+    let store = Store::open(&config.store.url, config.store.connections, config.mail.queue)
         .await
         .with_context(|| format!("store.url: {:?} can't be opened", config.store.url))?;
     let seal = match &config.keys.seal {
@@ -213,9 +213,7 @@ async fn open(config: Arc<Config>, clock: Clock, url: &str) -> anyhow::Result<Au
         None => seal_from_file(&config, &store).await?,
     };
     let issuer = config.jwt.issuer.clone().unwrap_or_else(|| url.to_owned());
-    let from = sender(&config, url)?;
-    let transport = Transport::new(&config.mail, &from)?;
-    let courier = Courier::new(transport, from, config.mail.give_up);
+    let courier = Courier::new(&config.mail, sender(&config, url)?)?;
     Ok(Auth::open(config, clock, store, seal, issuer, courier).await?)
 }
 

@@ -4,7 +4,7 @@ mod read;
 mod smtp;
 
 pub(crate) use read::default_seal_file;
-pub use smtp::{Encryption, SmtpLogin, SmtpUrl};
+pub use smtp::{Protection, Relay};
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -101,16 +101,17 @@ sections! {
     }
     Mail {
         folder: PathBuf,
-        #[serde(deserialize_with = "smtp::optional")]
-        smtp_url: Option<SmtpUrl>,
+        #[serde(deserialize_with = "smtp::relay")]
+        smtp_url: Option<Relay>,
         #[serde(deserialize_with = "read::optional")]
         smtp_ca: Option<PathBuf>,
+        #[serde(deserialize_with = "read::mailbox")]
+        from: Option<lettre::message::Mailbox>,
         #[serde(deserialize_with = "read::span")]
         timeout: Duration,
         #[serde(deserialize_with = "read::span")]
         give_up: Duration,
-        #[serde(deserialize_with = "read::mailbox")]
-        from: Option<lettre::message::Mailbox>,
+        queue: u32,
     }
     Accounts {
         registration: Registration,
@@ -312,6 +313,9 @@ impl Config {
         }
         if ![401, 404].contains(&self.two_step.unknown_user) {
             return fail("two_step.unknown_user: must be 401 or 404");
+        }
+        if self.mail.queue == 0 {
+            return fail("mail.queue: at least 1");
         }
         if self.bus.url != "local" {
             return fail("bus.url: this release knows \"local\" only");

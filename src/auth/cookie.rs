@@ -9,7 +9,7 @@ use super::second_factor::SecondFactor;
 use super::{Auth, Error};
 use crate::crypto::random;
 use crate::crypto::seal::{base64url, digest};
-use crate::domain::account::Account;
+use crate::domain::account::{Account, Email};
 use crate::domain::factor::Method;
 use crate::domain::ids::AccountId;
 use crate::domain::secret::{BackupCode, ChallengeToken, OneTimeCode, SessionToken};
@@ -50,8 +50,10 @@ impl Auth {
         kind: Option<&str>,
         source: IpAddr,
     ) -> Result<ChallengeToken, Error> {
-        let kind = self.kind_for(email, kind).await?;
-        let found = self.find(&kind, email).await?;
+        let found = match Email::parse(email) {
+            Some(email) => self.find(kind, email).await?,
+            None => None,
+        };
         Ok(self.first_step(found.map_or_else(random::uuid, |account| account.uuid), source))
     }
 

@@ -1,4 +1,4 @@
-//! Finding accounts by address where a surface names no kind.
+//! Finding accounts by address, also where a surface names no kind.
 
 use super::{Auth, Error};
 use crate::domain::account::{Account, Email};
@@ -7,35 +7,23 @@ use crate::domain::ids::AccountId;
 use crate::store::{Tx, accounts, factors};
 
 impl Auth {
-    /// The kind that is meant by an address alone: verified accounts come before unverified ones, then the kinds'
-    /// order; for an unknown address the first kind.
-    pub(crate) async fn kind_for(&self, email: &str, wanted: Option<&str>) -> Result<String, Error> {
+    /// The account with an address: of this kind, or else of the kind that is meant by an address alone. There verified
+    /// accounts come before unverified ones, then the kinds' order (CONTRACT.md section 1).
+    pub(super) async fn find(&self, kind: Option<&str>, email: Email) -> Result<Option<Account>, Error> {
+        let kind = kind.map(str::to_owned);
+        let unit = async move |tx: &mut Tx| match kind {
+            Some(kind) => Ok(accounts::by_email(tx, &kind, &email).await?.into_iter().collect()),
+            None => accounts::by_address(tx, &email).await,
+        };
+        let found: Vec<Account> = self.store.read(move |tx| Box::pin(async move { unit(tx).await })).await?;
         let kinds = &self.config.accounts.kinds;
-        let first = kinds.first().map(|kind| kind.id.clone()).unwrap_or_default();
-        let Some(email) = Email::parse(email) else { return Ok(wanted.map_or(first, str::to_owned)) };
-        let unit = async move |tx: &mut Tx| accounts::by_address(tx, &email).await;
-        let found = self.store.read(move |tx| Box::pin(async move { unit(tx).await })).await?;
-        if let Some(wanted) = wanted {
-            return Ok(wanted.to_owned());
-        }
         let place = |account: &Account| kinds.iter().position(|kind| kind.id == account.kind);
-        let meant = found
-            .iter()
-            .filter_map(|account| Some((!account.verified, place(account)?, account)))
-            .min_by_key(|(unverified, place, _)| (*unverified, *place));
-        Ok(meant.map_or(first, |(_, _, account)| account.kind.clone()))
-    }
-
-    /// The account of a kind with an address.
-    pub(super) async fn find(&self, kind: &str, email: &str) -> Result<Option<Account>, Error> {
-        let Some(email) = Email::parse(email) else { return Ok(None) };
-        let kind = kind.to_owned();
-        let unit = async move |tx: &mut Tx| accounts::by_email(tx, &kind, &email).await;
-        Ok(self.store.read(move |tx| Box::pin(async move { unit(tx).await })).await?)
+        Ok(found.into_iter().min_by_key(|account| (!account.verified, place(account).unwrap_or(usize::MAX))))
     }
 
     /// Whether there is such an account, for the one route that may be told to say so.
-    pub(crate) async fn is_known(&self, kind: &str, email: &str) -> Result<bool, Error> {
+    pub(crate) async fn is_known(&self, kind: Option<&str>, email: &str) -> Result<bool, Error> {
+        let Some(email) = Email::parse(email) else { return Ok(false) };
         Ok(self.find(kind, email).await?.is_some())
     }
 

@@ -8,6 +8,7 @@ use argon2::Params;
 use parking_lot::Mutex;
 use tokio::sync::Semaphore;
 
+use super::dummies::ANY_KIND;
 use super::dummies::Dummies;
 use super::limits::{Attempt, PASSWORDS_PER_ADDRESS, PASSWORDS_PER_SOURCE};
 use super::{Auth, Error};
@@ -95,14 +96,14 @@ impl Passwords {
 }
 
 impl Auth {
-    /// The account behind an address and its password.
+    /// The account behind an address and its password; without a kind, the one that is meant by the address alone.
     ///
     /// # Errors
     /// `BadCredentials` alike for an unknown address and a wrong password, in words and time; `Disabled` only after
     /// the right password; `TooManyRequests`; `Busy`.
     pub(crate) async fn prove_password(
         &self,
-        kind: &str,
+        kind: Option<&str>,
         email: &str,
         password: &Password,
         source: IpAddr,
@@ -111,6 +112,8 @@ impl Auth {
         let by_source = self.limits.attempt(PASSWORDS_PER_SOURCE, source).await?;
         let by_address = match &address {
             Some(address) => {
+                // Counted under what was asked, not under what was found.
+                let kind = kind.unwrap_or(ANY_KIND);
                 Some(self.limits.attempt_at(PASSWORDS_PER_ADDRESS, source, kind, address).await?)
             }
             None => None,
@@ -133,26 +136,22 @@ impl Auth {
     ) -> Result<Account, Error> {
         let account = self.store.read(move |tx| Box::pin(accounts::by_id(tx, id))).await?;
         let account = account.ok_or(Error::NotAuthenticated)?;
-        self.prove_password(&account.kind, account.email.as_given(), password, source).await
+        self.prove_password(Some(&account.kind), account.email.as_given(), password, source).await
     }
 
     async fn check_password(
         &self,
-        kind: &str,
+        kind: Option<&str>,
         address: Option<Email>,
         password: &Password,
     ) -> Result<Account, Error> {
         // An address that can't be one is looked up like any other; whoever is found under the stand-in is not meant.
         let is_address = address.is_some();
         let stand_in = || Email::parse("nobody@invalid").ok_or(Error::BadCredentials);
-        let (kind, address) = (kind.to_owned(), address.map_or_else(stand_in, Ok)?);
+        let address = address.map_or_else(stand_in, Ok)?;
         // Drawn for everybody, so that drawing tells nothing.
-        let dummy = self.dummy(&kind, &address)?;
-        let found = self
-            .store
-            .read(move |tx| Box::pin(async move { accounts::by_email(tx, &kind, &address).await }))
-            .await?
-            .filter(|_| is_address);
+        let dummy = self.dummy(kind.unwrap_or(ANY_KIND), &address)?;
+        let found = self.find(kind, address).await?.filter(|_| is_address);
         let hash = found.as_ref().map(|account| account.password_hash.clone());
         let verdict = self.passwords.verify(hash, dummy, password.clone()).await?;
         let Some(account) = found else { return Err(Error::BadCredentials) };

@@ -166,7 +166,7 @@ mod tests {
     #[tokio::test]
     async fn who_has_not_noticed_another_key_stores_nothing_under_the_old_one() {
         let dir = tempfile::tempdir().unwrap();
-        let store = Store::open(&StoreUrl::Sqlite(dir.path().join("store.db")), 1).await.unwrap();
+        let store = Store::open(&StoreUrl::Sqlite(dir.path().join("store.db")), 1, 10).await.unwrap();
         let file = dir.path().join("seal.key");
         let seals = Seals::from_file(&file).unwrap();
         let old = seals.fingerprint();

@@ -67,6 +67,25 @@ fn a_wrong_setting_is_named() {
     named("[keys]\nseal = \"short\"", &[], "keys.seal");
     named("[approval]\nmatch = \"required\"", &[], "approval.match");
     named("[bus]\nurl = \"nats://localhost\"", &[], "bus.url");
+    named("[mail]\nqueue = 0", &[], "mail.queue");
+    named("[mail]\nsmtp_url = \"smtp://192.0.2.1?tls=none\"", &[], "mail.smtp_url");
+    named("", &[("READYLOGIN_MAIL__SMTP_URL", "smtps://")], "READYLOGIN_MAIL__SMTP_URL");
+}
+
+#[test]
+fn a_mail_server_s_password_is_never_shown() {
+    let hunter = "hunter2";
+    for url in [
+        format!("\"smtp://me:{hunter}@mail.example.org:port\""),
+        format!("\"{hunter}\""),
+        format!("[\"smtp://me:{hunter}@mail.example.org\"]"),
+        format!("{{ {hunter} = \"smtp\" }}"),
+    ] {
+        let error = load(&format!("[mail]\nsmtp_url = {url}\n"), &[]).unwrap_err().to_string();
+        assert!(error.contains("mail.smtp_url") && !error.contains(hunter), "{error}");
+    }
+    let good = load(&format!("[mail]\nsmtp_url = \"smtp://me:{hunter}@mail.example.org\"\n"), &[]).unwrap();
+    assert!(!format!("{good:?}").contains(hunter), "a password in Debug");
 }
 
 #[test]

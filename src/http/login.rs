@@ -210,7 +210,7 @@ impl LoginBody {
         login: Login,
     ) -> Result<AccessToken, Error> {
         let password = Password::new(self.password);
-        let account = http.auth.prove_password(kind, &self.email, &password, login.source).await?;
+        let account = http.auth.prove_password(Some(kind), &self.email, &password, login.source).await?;
         let first = First::Password(Box::new(account));
         Ok(http.auth.mint(first, credential, login).await?.token)
     }

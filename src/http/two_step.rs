@@ -116,10 +116,9 @@ async fn login(State(http): State<Http>, client: Client, mut fields: Fields) -> 
     let provider = fields.text("provider");
     let kind = fields.optional("type");
     fields.finish()?;
-    let kind = http.auth.kind_for(&name, kind.as_deref()).await?;
-    let account = match http.auth.prove_password(&kind, &name, &password, client.source).await {
+    let account = match http.auth.prove_password(kind.as_deref(), &name, &password, client.source).await {
         Err(Error::BadCredentials) if http.auth.config.two_step.unknown_user == 404 => {
-            let is_known = http.auth.is_known(&kind, &name).await?;
+            let is_known = http.auth.is_known(kind.as_deref(), &name).await?;
             let status = if is_known { StatusCode::UNAUTHORIZED } else { StatusCode::NOT_FOUND };
             return Err(text(status, "Invalid credentials"));
         }

@@ -1,36 +1,73 @@
-//! The courier: takes mail out of the outbox, until each is delivered or nobody wants it any more.
+//! The courier: takes mail out of the outbox until each is delivered, or given up and reported.
 
+use std::collections::{HashSet, VecDeque};
 use std::time::Duration;
 
 use futures_util::StreamExt as _;
-use futures_util::stream;
+use futures_util::stream::FuturesUnordered;
 use lettre::message::Mailbox;
 use tokio::sync::Notify;
 
-use super::transport::{CONNECTIONS, Failure, Transport};
+use super::folder::Folder;
+use super::message::message;
+use super::smtp::Smtp;
 use crate::clock::Clock;
+use crate::config;
 use crate::domain::time::Timestamp;
 use crate::store::outbox::{self, Waiting};
-use crate::store::{Error, Store, Tx};
+use crate::store::{Error, Store};
 
 /// How often the outbox is looked at when nobody rings.
 const ROUND: Duration = Duration::from_secs(5);
 /// The wait after a first failed delivery; it doubles up to [`MAX_PAUSE`].
 const PAUSE: Duration = Duration::from_secs(5);
 const MAX_PAUSE: Duration = Duration::from_secs(600);
+/// Deliveries to a mail server at the same time, so that one that hangs does not hold the others up.
+const LANES: usize = 4;
 
 /// Delivers mail; one per node.
-#[derive(Debug)]
 pub(crate) struct Courier {
-    transport: Transport,
+    way: Way,
     from: Mailbox,
     give_up: Duration,
     bell: Notify,
 }
 
+enum Way {
+    Folder(Folder),
+    Smtp(Box<Smtp>),
+}
+
+/// A delivery that failed; the reason is fit for the log.
+#[derive(Debug)]
+pub(super) struct Failure {
+    pub(super) reason: String,
+    /// The next attempt will hardly end better: the mail itself was refused.
+    pub(super) is_lasting: bool,
+}
+
+impl Failure {
+    pub(super) fn passing(reason: impl Into<String>) -> Self {
+        Self { reason: reason.into(), is_lasting: false }
+    }
+
+    pub(super) fn lasting(reason: impl Into<String>) -> Self {
+        Self { reason: reason.into(), is_lasting: true }
+    }
+}
+
 impl Courier {
-    pub(crate) fn new(transport: Transport, from: Mailbox, give_up: Duration) -> Self {
-        Self { transport, from, give_up, bell: Notify::new() }
+    /// # Errors
+    /// Names the setting that can't be used.
+    pub(crate) fn new(mail: &config::Mail, from: Mailbox) -> Result<Self, config::Error> {
+        let way = match &mail.smtp_url {
+            None => Way::Folder(Folder::new(mail.folder.clone())),
+            Some(relay) => {
+                let smtp = Smtp::new(relay.clone(), mail.smtp_ca.as_deref(), mail.timeout, &from)?;
+                Way::Smtp(Box::new(smtp))
+            }
+        };
+        Ok(Self { way, from, give_up: mail.give_up, bell: Notify::new() })
     }
 
     /// Says that something was put into the outbox.
@@ -40,63 +77,171 @@ impl Courier {
 
     /// Delivers, for ever.
     pub(crate) async fn run(&self, store: &Store, clock: &Clock) {
+        let lanes = match self.way {
+            // One after the other, in the order of the promises.
+            Way::Folder(_) => 1,
+            Way::Smtp(_) => LANES,
+        };
+        let (mut next, mut taken, mut under_way) = (VecDeque::new(), HashSet::new(), FuturesUnordered::new());
         loop {
             let now = clock.uptime();
-            if let Err(e) = self.deliver_all(store, clock).await {
-                tracing::warn!(error = %e, "outbox");
+            while under_way.len() < lanes {
+                if next.is_empty() {
+                    next = self.due(store, clock, &taken).await;
+                }
+                let Some(mail) = next.pop_front() else { break };
+                taken.insert(mail.id);
+                under_way.push(async move {
+                    let id = mail.id;
+                    if let Err(e) = self.deliver(store, clock, mail).await {
+                        tracing::warn!(mail = id, error = %e, "outbox");
+                    }
+                    id
+                });
+            }
+            if let Way::Smtp(smtp) = &self.way {
+                smtp.tidy(clock);
             }
             tokio::select! {
+                Some(id) = under_way.next() => { taken.remove(&id); }
                 () = self.bell.notified() => {}
                 () = clock.sleep_until(now + ROUND) => {}
             }
         }
     }
 
-    async fn deliver_all(&self, store: &Store, clock: &Clock) -> Result<(), Error> {
-        loop {
-            let now = clock.now();
-            let due = store.read(move |tx| Box::pin(outbox::due(tx, now))).await?;
-            if due.is_empty() {
-                return Ok(());
+    /// What is due and not under way.
+    async fn due(&self, store: &Store, clock: &Clock, taken: &HashSet<i64>) -> VecDeque<Waiting> {
+        let now = clock.now();
+        let due = store.read(move |tx| Box::pin(outbox::due(tx, now))).await;
+        let due = due.unwrap_or_else(|e| {
+            tracing::warn!(error = %e, "outbox");
+            Vec::new()
+        });
+        due.into_iter().filter(|mail| !taken.contains(&mail.id)).collect()
+    }
+
+    async fn deliver(&self, store: &Store, clock: &Clock, mail: Waiting) -> Result<(), Error> {
+        let (claimed, now, lease) = (mail.clone(), clock.now(), self.lease(&mail));
+        let unit = async move |tx: &mut crate::store::Tx| outbox::claim(tx, &claimed, lease, now).await;
+        if !store.write(move |tx| Box::pin(async move { unit(tx).await })).await? {
+            return Ok(());
+        }
+        let sent = if self.is_over(&mail, now) {
+            Err(Failure::passing("its time was over before it could be sent"))
+        } else {
+            self.send(&mail, clock).await
+        };
+        let Err(failure) = sent else {
+            return store.write(move |tx| Box::pin(outbox::done(tx, mail.id))).await;
+        };
+        let (attempts, reason) = (mail.attempts + 1, failure.reason.as_str());
+        match self.next_attempt(&mail, failure.is_lasting, clock.now()) {
+            Some(at) => {
+                tracing::warn!(mail = mail.id, attempts, reason, "a mail waits for its next attempt");
+                store.write(move |tx| Box::pin(outbox::postpone(tx, mail.id, at))).await
             }
-            // Several at once: one that hangs does not hold up the rest.
-            let deliveries = stream::iter(due).map(|mail| self.deliver(store, mail, now));
-            let mut deliveries = deliveries.buffer_unordered(CONNECTIONS);
-            while let Some(delivered) = deliveries.next().await {
-                delivered?;
+            None => {
+                tracing::error!(mail = mail.id, attempts, reason, "a mail is given up");
+                store.write(move |tx| Box::pin(outbox::done(tx, mail.id))).await
             }
         }
     }
 
-    async fn deliver(&self, store: &Store, mail: Waiting, now: Timestamp) -> Result<(), Error> {
-        let (claimed, pause) =
-            (mail.clone(), PAUSE.saturating_mul(1 << mail.attempts.min(10)).min(MAX_PAUSE));
-        let unit = async move |tx: &mut Tx| outbox::claim(tx, &claimed, pause, now).await;
-        if !store.write(move |tx| Box::pin(async move { unit(tx).await })).await? {
-            return Ok(());
+    async fn send(&self, mail: &Waiting, clock: &Clock) -> Result<(), Failure> {
+        let message = message(&self.from, mail)?;
+        match &self.way {
+            Way::Smtp(smtp) => smtp.send(&message, clock).await,
+            Way::Folder(folder) => {
+                let name = format!("{}-{}.eml", mail.created_at.0, mail.id);
+                let written = folder.write(&name, &message.formatted()).await;
+                written.map_err(|e| Failure::passing(format!("mail.folder: {e}")))
+            }
         }
-        let is_too_late =
-            mail.expires_at.is_some_and(|end| end <= now) || mail.created_at.plus(self.give_up) <= now;
-        let outcome = if is_too_late {
-            Err(Failure::Refused("no time left".to_owned()))
+    }
+
+    /// How long a mail is nobody else's: a delivery under way is over by then, or its node is gone.
+    fn lease(&self, mail: &Waiting) -> Duration {
+        match &self.way {
+            Way::Smtp(smtp) => smtp.timeout() + PAUSE,
+            Way::Folder(_) => pause(mail.attempts),
+        }
+    }
+
+    fn end(&self, mail: &Waiting) -> Timestamp {
+        mail.expires_at.unwrap_or_else(|| mail.created_at.plus(self.give_up))
+    }
+
+    fn is_over(&self, mail: &Waiting, now: Timestamp) -> bool {
+        now >= self.end(mail)
+    }
+
+    /// When to try again after a failure; `None`: there is no sense in it before the mail's end.
+    fn next_attempt(&self, mail: &Waiting, is_lasting: bool, now: Timestamp) -> Option<Timestamp> {
+        let left = self.end(mail).since(now);
+        let pause = if is_lasting {
+            MAX_PAUSE
         } else {
-            self.transport.send(&self.from, &mail).await
+            // Close to the end half of what is left, so that the last minutes of a code are used.
+            Some(pause(mail.attempts)).filter(|pause| *pause < left).unwrap_or((left / 2).max(PAUSE))
         };
-        match outcome {
-            Ok(()) => {}
-            Err(Failure::Refused(why)) => {
-                tracing::error!(mail = mail.id, attempts = mail.attempts, why, "a mail is given up");
-            }
-            Err(Failure::Later(why)) => {
-                tracing::warn!(
-                    mail = mail.id,
-                    attempts = mail.attempts,
-                    why,
-                    "a mail waits for its next attempt"
-                );
-                return Ok(());
-            }
+        (pause < left).then(|| now.plus(pause))
+    }
+}
+
+fn pause(attempts: u32) -> Duration {
+    PAUSE.saturating_mul(1 << attempts.min(10)).min(MAX_PAUSE)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn courier() -> Courier {
+        let config = config::Config::load(None, []).unwrap();
+        Courier::new(&config.mail, "desk@example.org".parse().unwrap()).unwrap()
+    }
+
+    fn waiting(expires_at: Option<Timestamp>) -> Waiting {
+        Waiting {
+            id: 1,
+            recipient: String::new(),
+            subject: String::new(),
+            text: String::new(),
+            html: String::new(),
+            created_at: Timestamp(0),
+            attempts: 0,
+            expires_at,
         }
-        store.write(move |tx| Box::pin(outbox::done(tx, mail.id))).await
+    }
+
+    /// The seconds at which a mail that always fails is tried.
+    fn attempts(expires_at: Option<Timestamp>, is_lasting: bool) -> Vec<i64> {
+        let (courier, mut mail) = (courier(), waiting(expires_at));
+        let (mut all, mut now) = (vec![0], Timestamp(0));
+        while let Some(at) = courier.next_attempt(&mail, is_lasting, now) {
+            all.push(at.seconds());
+            (now, mail.attempts) = (at, mail.attempts + 1);
+        }
+        all
+    }
+
+    #[test]
+    fn the_pause_doubles_until_the_mail_is_given_up() {
+        let all = attempts(None, false);
+        assert_eq!(all[..9], [0, 5, 15, 35, 75, 155, 315, 635, 1235]);
+        assert!(all.len() < 170 && all.last() < Some(&86_400), "{all:?}");
+    }
+
+    #[test]
+    fn a_code_is_tried_up_to_its_end_and_not_longer() {
+        let end = Some(Timestamp(180_000));
+        assert_eq!(attempts(end, false), [0, 5, 15, 35, 75, 155, 167, 173, 178]);
+        assert_eq!(attempts(end, true), [0]);
+    }
+
+    #[test]
+    fn a_refused_mail_is_not_tried_every_few_seconds() {
+        assert_eq!(attempts(None, true)[..3], [0, 600, 1200]);
     }
 }

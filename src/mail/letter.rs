@@ -1,11 +1,14 @@
 //! What owners are told: what happened, when, from where, and what to do if it was not them.
 
-use super::templates::{self, Template, Templates, fill};
+use std::time::Duration;
+
+use super::html::{escaped, numeral, page, paragraph};
+use super::templates::{labels, words};
 use crate::domain::factor::Method;
 use crate::domain::language::Language;
 use crate::domain::time::Timestamp;
 
-/// An occasion to write. Texts in it are fit to be shown. No `Debug`: there may be a code in it.
+/// An occasion to write. Texts in it are fit to be shown.
 #[derive(Clone, Copy)]
 pub(crate) enum Letter<'a> {
     /// Somebody tried to register with an address that has an account.
@@ -44,68 +47,52 @@ pub(super) struct Written {
 }
 
 impl Letter<'_> {
-    /// Until when there is sense in sending it: a code is good for some minutes, news for ever.
-    pub(super) fn good_until(self, now: Timestamp) -> Option<Timestamp> {
-        match self {
-            Self::LoginCode { minutes, .. } | Self::EnableCode { minutes, .. } => {
-                Some(now.plus(std::time::Duration::from_secs(minutes * 60)))
-            }
-            Self::RegistrationTried { .. }
-            | Self::PhoneAdded { .. }
-            | Self::PhoneRemoved { .. }
-            | Self::CodesReplaced { .. }
-            | Self::FactorRemoved { .. }
-            | Self::PasswordChanged { .. }
-            | Self::Locked { .. }
-            | Self::FactorAdded { .. }
-            | Self::TwoFactorOff { .. }
-            | Self::CodesLow { .. }
-            | Self::DeviceTrusted { .. } => None,
-        }
-    }
-
     pub(super) fn write(self, language: Language, now: Timestamp) -> Written {
-        let words = templates::of(language);
-        let template = self.template(words);
-        let what = fill(template.what, |name| self.value(words, name));
-        let (when, from) =
-            (format!("{}: {}", words.when, readable(now)), format!("{}: {}", words.from, self.source()));
-        let text = format!("{what}\n\n{when}\n{from}\n\n{}\n", template.advice);
-        let mut html = format!(
-            "<!doctype html>\n<html lang=\"{}\">\n<head>\n<meta charset=\"utf-8\">\n\
-             <meta name=\"viewport\" content=\"width=device-width\">\n<title>{}</title>\n</head>\n<body style=\"{BODY}\">\n",
-            language.tag(),
-            escaped(template.subject)
-        );
-        for paragraph in what.split("\n\n") {
-            let style = if self.code() == Some(paragraph) { CODE } else { TEXT };
-            html.push_str(&format!("<p style=\"{style}\">{}</p>\n", escaped(paragraph)));
+        let words = words(language, self, &quotable(self.device()));
+        let (labels, time, source) = (labels(language), readable(now), self.source());
+        let facts = [format!("{} {time}", labels.when), format!("{} {source}", labels.from)];
+        // A code is alone on its line in both forms, so that programs find it too (CONTRACT.md section 1).
+        let code = self.code().map_or_else(String::new, |code| format!("{code}\n\n{}\n\n", words.validity));
+        let text = format!("{}\n\n{code}{}\n\n{}\n", words.what, facts.join("\n"), words.advice);
+        let mut body = paragraph(&words.what);
+        if let Some(code) = self.code() {
+            body += &numeral(code);
+            body += &paragraph(&words.validity);
         }
-        let facts = format!("{}<br>\n{}", escaped(&when), escaped(&from));
-        html.push_str(&format!("<p style=\"{TEXT}\">{facts}</p>\n"));
-        html.push_str(&format!("<p style=\"{TEXT}\">{}</p>\n</body>\n</html>\n", escaped(template.advice)));
-        Written { subject: template.subject.to_owned(), text, html }
+        body += &format!("<p>{}</p>\n", facts.map(|fact| escaped(&fact)).join("<br>\n"));
+        body += &paragraph(words.advice);
+        let html = page(language, words.subject, &body);
+        Written { subject: words.subject.to_owned(), text, html }
     }
 
-    fn template(self, words: &Templates) -> Template {
-        match self {
-            Self::RegistrationTried { .. } => words.registration_tried,
-            Self::PhoneAdded { .. } => words.phone_added,
-            Self::PhoneRemoved { .. } => words.phone_removed,
-            Self::CodesReplaced { .. } => words.codes_replaced,
-            Self::FactorRemoved { .. } => words.factor_removed,
-            Self::PasswordChanged { .. } => words.password_changed,
-            Self::Locked { .. } => words.locked,
-            Self::LoginCode { .. } => words.login_code,
-            Self::EnableCode { .. } => words.enable_code,
-            Self::FactorAdded { .. } => words.factor_added,
-            Self::TwoFactorOff { .. } => words.two_factor_off,
-            Self::CodesLow { .. } => words.codes_low,
-            Self::DeviceTrusted { .. } => words.device_trusted,
+    /// When there is no sense any more in sending it: its code is over by then.
+    pub(super) fn expires_at(self, now: Timestamp) -> Option<Timestamp> {
+        if let Self::LoginCode { minutes, .. } | Self::EnableCode { minutes, .. } = self {
+            Some(now.plus(Duration::from_secs(minutes.max(1).saturating_mul(60))))
+        } else {
+            None
         }
     }
 
-    /// The address that it came from.
+    fn code(&self) -> Option<&str> {
+        if let Self::LoginCode { code, .. } | Self::EnableCode { code, .. } = self {
+            Some(code)
+        } else {
+            None
+        }
+    }
+
+    fn device(&self) -> &str {
+        if let Self::PhoneAdded { device, .. }
+        | Self::PhoneRemoved { device, .. }
+        | Self::DeviceTrusted { device, .. } = self
+        {
+            device
+        } else {
+            ""
+        }
+    }
+
     fn source(&self) -> &str {
         match self {
             Self::RegistrationTried { source }
@@ -123,61 +110,13 @@ impl Letter<'_> {
             | Self::DeviceTrusted { source, .. } => source,
         }
     }
-
-    fn code(&self) -> Option<&str> {
-        if let Self::LoginCode { code, .. } | Self::EnableCode { code, .. } = self {
-            Some(code)
-        } else {
-            None
-        }
-    }
-
-    /// What stands for `{name}` in this letter.
-    fn value(&self, words: &Templates, name: &str) -> Option<String> {
-        match (name, self) {
-            ("code", _) => self.code().map(str::to_owned),
-            ("minutes", Self::LoginCode { minutes, .. } | Self::EnableCode { minutes, .. }) => {
-                Some(minutes.to_string())
-            }
-            ("left", Self::CodesLow { left, .. }) => Some(left.to_string()),
-            ("method", Self::FactorAdded { method, .. } | Self::FactorRemoved { method, .. }) => {
-                Some(words.methods.name(*method).to_owned())
-            }
-            (
-                "device",
-                Self::PhoneAdded { device, .. }
-                | Self::PhoneRemoved { device, .. }
-                | Self::DeviceTrusted { device, .. },
-            ) => Some(quoted(device)),
-            _ => None,
-        }
-    }
 }
 
-const BODY: &str = "margin:0 auto;padding:24px;max-width:36em;font-family:system-ui,sans-serif;font-size:16px;line-height:1.5";
-const TEXT: &str = "margin:0 0 16px";
-const CODE: &str = "margin:0 0 16px;font-family:monospace;font-size:32px;letter-spacing:4px";
-
-/// Text between tags, or in an attribute's quotation marks.
-fn escaped(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '&' => out.push_str("&amp;"),
-            '<' => out.push_str("&lt;"),
-            '>' => out.push_str("&gt;"),
-            '"' => out.push_str("&quot;"),
-            '\'' => out.push_str("&#39;"),
-            other => out.push(other),
-        }
-    }
-    out
-}
-
-/// A name that a client chose, without quotation marks and without a run of digits that could be taken for a code.
-fn quoted(name: &str) -> String {
+/// A name that a client chose: one line, without the quotation marks of any language, and without a run of digits that
+/// could be taken for a code.
+fn quotable(name: &str) -> String {
     let (mut out, mut run) = (String::with_capacity(name.len()), 0);
-    for c in name.chars().filter(|c| *c != '"') {
+    for c in name.chars().filter(|c| !c.is_control() && !"\"„“”«»\u{2028}\u{2029}".contains(*c)) {
         run = if c.is_numeric() { run + 1 } else { 0 };
         if run == 6 {
             out.push('…');
@@ -199,21 +138,14 @@ fn readable(now: Timestamp) -> String {
 mod tests {
     use super::*;
 
-    #[test]
-    fn a_letter_says_what_when_from_where_and_what_to_do() {
-        let letter = Letter::PhoneAdded { device: "Pixel", source: "192.0.2.1" };
-        let written = letter.write(Language::En, Timestamp(1_795_339_800_000));
-        assert_eq!(written.subject, "A phone may approve your logins");
-        for part in ["\"Pixel\"", "When: 2026-11-22 09:30 UTC", "From: 192.0.2.1", "If it was not you"] {
-            assert!(written.text.contains(part), "{part} is missing in {}", written.text);
-        }
-    }
-
     const NOW: Timestamp = Timestamp(1_795_339_800_000);
-    const DEVICE: &str = "<b>&\" 482913 {code} 00000000";
+    const CODE: &str = "048291";
+    const NASTY: &str = "<b>&\" 482913 or 00000000\r\n123456";
 
-    fn letters() -> Vec<Letter<'static>> {
-        let (source, device) = ("2001:db8::1", DEVICE);
+    /// Every kind of letter, with every method where there is one.
+    fn all() -> Vec<Letter<'static>> {
+        let source = "2001:db8::1";
+        let device = NASTY;
         let mut all = vec![
             Letter::RegistrationTried { source },
             Letter::PhoneAdded { device, source },
@@ -221,71 +153,125 @@ mod tests {
             Letter::CodesReplaced { source },
             Letter::PasswordChanged { source },
             Letter::Locked { source },
-            Letter::LoginCode { code: "048291", minutes: 10, source },
-            Letter::EnableCode { code: "048291", minutes: 10, source },
             Letter::TwoFactorOff { source },
-            Letter::CodesLow { left: 3, source },
             Letter::DeviceTrusted { device, source },
         ];
         for method in [Method::Email, Method::Mobile, Method::Authenticator, Method::BackupCode] {
-            all.push(Letter::FactorAdded { method, source });
-            all.push(Letter::FactorRemoved { method, source });
+            all.extend([Letter::FactorRemoved { method, source }, Letter::FactorAdded { method, source }]);
+        }
+        for minutes in [0, 1, 3, 10] {
+            let code = CODE;
+            all.extend([
+                Letter::LoginCode { code, minutes, source },
+                Letter::EnableCode { code, minutes, source },
+            ]);
+        }
+        all.extend([0, 1, 2].map(|left| Letter::CodesLow { left, source }));
+        // A kind that is missing above does not compile here.
+        for letter in &all {
+            match letter {
+                Letter::RegistrationTried { .. }
+                | Letter::PhoneAdded { .. }
+                | Letter::PhoneRemoved { .. }
+                | Letter::CodesReplaced { .. }
+                | Letter::FactorRemoved { .. }
+                | Letter::PasswordChanged { .. }
+                | Letter::Locked { .. }
+                | Letter::LoginCode { .. }
+                | Letter::EnableCode { .. }
+                | Letter::FactorAdded { .. }
+                | Letter::TwoFactorOff { .. }
+                | Letter::CodesLow { .. }
+                | Letter::DeviceTrusted { .. } => {}
+            }
         }
         all
     }
 
-    /// The runs of six digits and more.
-    fn runs(text: &str) -> Vec<&str> {
-        text.split(|c: char| !c.is_ascii_digit()).filter(|run| run.len() >= 6).collect()
-    }
-
-    #[test]
-    fn a_code_is_alone_on_its_line_and_nothing_else_looks_like_one() {
-        for language in Language::ALL {
-            for letter in letters() {
-                let Written { subject, text, html } = letter.write(language, NOW);
-                let codes: Vec<&str> = letter.code().into_iter().collect();
-                assert_eq!(runs(&text), codes, "{language:?} {text}");
-                assert_eq!(runs(&html), codes, "{language:?} {html}");
-                assert!(runs(&subject).is_empty(), "{subject}");
-                assert!(codes.iter().all(|code| text.lines().any(|line| line == *code)), "{text}");
+    fn each(check: impl Fn(Letter<'static>, Language, &Written)) {
+        for letter in all() {
+            for language in Language::ALL {
+                check(letter, language, &letter.write(language, NOW));
             }
         }
     }
 
+    /// The runs of six digits and more.
+    fn long_runs(text: &str) -> Vec<&str> {
+        text.split(|c: char| !c.is_numeric()).filter(|run| run.chars().count() >= 6).collect()
+    }
+
     #[test]
-    fn every_letter_is_whole_in_every_language() {
-        for language in Language::ALL {
-            for letter in letters() {
-                let Written { subject, text, html } = letter.write(language, NOW);
-                // The device's name is all that may hold braces, and it holds these.
-                let rest = text.replace("{code}", "");
-                assert!(!rest.contains(['{', '}']), "{language:?}: something is left out in {text}");
-                assert!(
-                    !subject.is_empty()
-                        && text.contains("2001:db8::1")
-                        && text.contains("2026-11-22 09:30 UTC")
-                );
-                assert!(
-                    html.starts_with("<!doctype html>")
-                        && html.contains(&format!("lang=\"{}\"", language.tag()))
-                );
-                assert!(!html.contains("<b>") && !html.contains("http"), "{html}");
-                for line in text.lines().filter(|line| !line.is_empty()) {
-                    assert!(html.contains(&escaped(line)), "{line:?} is missing in {html}");
+    fn a_letter_says_what_when_from_where_and_what_to_do() {
+        let letter = Letter::PhoneAdded { device: "Pixel", source: "192.0.2.1" };
+        let written = letter.write(Language::En, NOW);
+        assert_eq!(written.subject, "A phone may approve your logins");
+        for part in ["\"Pixel\"", "When: 2026-11-22 09:30 UTC", "From: 192.0.2.1", "If it was not you"] {
+            assert!(written.text.contains(part), "{part} is missing in {}", written.text);
+        }
+        each(|_, _, Written { subject, text, html }| {
+            for part in ["2026-11-22 09:30 UTC", "2001:db8::1"] {
+                assert!(text.contains(part) && html.contains(part), "{part} is missing in {text}{html}");
+            }
+            assert!(!subject.is_empty() && html.contains(&format!("<title>{}</title>", escaped(subject))));
+            assert!(text.lines().filter(|line| !line.is_empty()).count() >= 4, "{text}");
+        });
+    }
+
+    #[test]
+    fn a_code_is_the_only_run_of_six_digits_and_alone_on_its_line() {
+        each(|letter, _, Written { subject, text, html }| {
+            let expected = if letter.code().is_some() { vec![CODE] } else { vec![] };
+            assert_eq!(long_runs(text), expected, "{text}");
+            assert_eq!(long_runs(html), expected, "{html}");
+            assert_eq!(long_runs(subject), Vec::<&str>::new(), "{subject}");
+            for form in [text, html] {
+                assert_eq!(form.lines().filter(|line| *line == CODE).count(), expected.len(), "{form}");
+            }
+            let lives = letter.expires_at(NOW).map(|end| end.since(NOW) >= Duration::from_secs(60));
+            assert_eq!(lives, letter.code().map(|_| true), "only a code has an end");
+        });
+    }
+
+    #[test]
+    fn nothing_is_left_to_be_filled_in_and_no_word_of_the_wire_is_shown() {
+        each(|_, _, Written { subject, text, html }| {
+            for form in [subject, text, html] {
+                for mark in ["{", "}", "[[", "%s", "TODO", "MOBILE", "EMAIL", "AUTHENTIFICATOR", "BACKUPCODE"]
+                {
+                    assert!(!form.contains(mark), "{mark} in {form}");
+                }
+                assert!(!form.contains('\r') && !form.contains("\n\n\n") && !form.contains("  "), "{form:?}");
+            }
+            assert!(!subject.contains('\n'), "{subject}");
+        });
+    }
+
+    #[test]
+    fn every_language_has_words_of_its_own() {
+        for letter in all() {
+            let written = Language::ALL.map(|language| letter.write(language, NOW));
+            for (at, one) in written.iter().enumerate() {
+                for other in &written[..at] {
+                    assert_ne!(one.subject, other.subject);
+                    let same = |form: &str| one.text.lines().any(|line| line == form && line.contains(' '));
+                    assert!(!other.text.lines().any(same), "{} and {}", one.text, other.text);
                 }
             }
         }
-        let trusted = Letter::DeviceTrusted { device: DEVICE, source: "192.0.2.1" }.write(Language::De, NOW);
-        assert!(trusted.html.contains("„&lt;b&gt;&amp; 4829"), "{}", trusted.html);
     }
 
     #[test]
-    fn languages_differ() {
-        for letter in letters() {
-            let subjects: std::collections::HashSet<_> =
-                Language::ALL.map(|language| letter.write(language, NOW).subject).into();
-            assert_eq!(subjects.len(), Language::ALL.len(), "{subjects:?}");
-        }
+    fn html_is_escaped_says_its_language_and_loads_nothing() {
+        each(|letter, language, Written { text, html, .. }| {
+            assert!(html.contains(&format!("<html lang=\"{}\">", language.tag())), "{html}");
+            for foreign in ["<b>", "http", "src=", "url(", "<script", "<img", "<a ", "@import"] {
+                assert!(!html.contains(foreign), "{foreign} in {html}");
+            }
+            if !letter.device().is_empty() {
+                assert!(html.contains("&lt;b&gt;&amp; 48291…3 or"), "{html}");
+                assert!(text.contains("<b>& 48291…3 or"), "{text}");
+            }
+        });
     }
 }

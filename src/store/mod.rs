@@ -63,10 +63,13 @@ pub(crate) enum Store {
 
 impl Store {
     /// Opens the store, makes it when it is SQLite's and not there, and brings its tables up to date.
-    pub(crate) async fn open(url: &StoreUrl, connections: u32) -> Result<Self, Error> {
+    /// `mail_queue` mails may wait in it before a code is refused.
+    pub(crate) async fn open(url: &StoreUrl, connections: u32, mail_queue: u32) -> Result<Self, Error> {
         match url {
-            StoreUrl::Sqlite(path) => sqlite::Sqlite::open(path).await.map(Self::Sqlite),
-            StoreUrl::Postgres(url) => postgres::Postgres::open(url, connections).await.map(Self::Postgres),
+            StoreUrl::Sqlite(path) => sqlite::Sqlite::open(path, mail_queue).await.map(Self::Sqlite),
+            StoreUrl::Postgres(url) => {
+                postgres::Postgres::open(url, connections, mail_queue).await.map(Self::Postgres)
+            }
         }
     }
 

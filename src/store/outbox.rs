@@ -5,24 +5,23 @@ use std::time::Duration;
 use super::{Error, Row, Tx, arg};
 use crate::domain::time::Timestamp;
 
-const ADD: &str = "INSERT INTO outbox (recipient, subject, body, html, created_at, due_at, expires_at, attempts) VALUES ($1, $2, $3, $4, $5, $5, $6, 0)";
-const DUE: &str = "SELECT id, recipient, subject, body, created_at, attempts, html, expires_at FROM outbox WHERE due_at <= $1 ORDER BY id LIMIT 20";
-// Steps over as many rows as may wait: a long queue costs something, a short one nothing.
-const IS_LONGER: &str = "SELECT 1 FROM outbox ORDER BY id LIMIT 1 OFFSET $1";
+const ADD: &str = "INSERT INTO outbox (recipient, subject, body, html, created_at, due_at, attempts, expires_at) VALUES ($1, $2, $3, $4, $5, $5, 0, $6)";
+/// Who waits for a code comes before who reads a notice later.
+const DUE: &str = "SELECT id, recipient, subject, body, html, created_at, attempts, expires_at FROM outbox WHERE due_at <= $1 ORDER BY CASE WHEN expires_at IS NULL THEN 1 ELSE 0 END, id LIMIT 20";
 const CLAIM: &str = "UPDATE outbox SET due_at = $3, attempts = attempts + 1 WHERE id = $1 AND attempts = $2";
+const POSTPONE: &str = "UPDATE outbox SET due_at = $2 WHERE id = $1";
 const DONE: &str = "DELETE FROM outbox WHERE id = $1";
+/// The condition, always true, lets the index answer without reading a letter.
+const COUNT: &str = "SELECT COUNT(*) FROM (SELECT due_at FROM outbox WHERE due_at >= -1 LIMIT $1) AS waiting";
 
-/// So many mails may wait before no further code is promised; of news, twice as many.
-const MANY: u32 = 10_000;
-
-/// A mail on its way into the outbox. No `Debug`: there may be a code in it.
+/// A mail to be promised.
 #[derive(Clone, Copy)]
-pub(crate) struct New<'a> {
+pub(crate) struct Promise<'a> {
     pub(crate) recipient: &'a str,
     pub(crate) subject: &'a str,
-    pub(crate) body: &'a str,
+    pub(crate) text: &'a str,
     pub(crate) html: &'a str,
-    /// After that it is worth nothing: it holds a code.
+    /// When there is no sense any more in sending it.
     pub(crate) expires_at: Option<Timestamp>,
 }
 
@@ -32,52 +31,32 @@ pub(crate) struct Waiting {
     pub(crate) id: i64,
     pub(crate) recipient: String,
     pub(crate) subject: String,
-    pub(crate) body: String,
-    /// Empty for one that has a plain text only.
+    pub(crate) text: String,
+    /// Empty in rows of the first release.
     pub(crate) html: String,
     pub(crate) created_at: Timestamp,
-    pub(crate) expires_at: Option<Timestamp>,
     pub(crate) attempts: u32,
-}
-
-/// Whether one more may wait.
-///
-/// # Errors
-/// `Full` when it is a code.
-pub(crate) async fn has_room(tx: &mut Tx, is_code: bool) -> Result<bool, Error> {
-    let most = if is_code { MANY } else { MANY * 2 };
-    if tx.optional(IS_LONGER, [arg(most)]).await?.is_none() {
-        return Ok(true);
-    }
-    tracing::error!(is_code, "too many mails wait: is the mail server away?");
-    if is_code { Err(Error::Full) } else { Ok(false) }
+    pub(crate) expires_at: Option<Timestamp>,
 }
 
 /// Promises a mail.
-///
-/// # Errors
-/// `Full` for a code that would wait behind too many others; news that nobody could send any more is dropped.
-pub(crate) async fn add(tx: &mut Tx, mail: &New<'_>, now: Timestamp) -> Result<(), Error> {
-    if !has_room(tx, mail.expires_at.is_some()).await? {
-        return Ok(());
-    }
-    let args = [
-        arg(mail.recipient),
-        arg(mail.subject),
-        arg(mail.body),
-        arg(mail.html),
-        arg(now),
-        arg(mail.expires_at),
-    ];
+pub(crate) async fn add(tx: &mut Tx, mail: Promise<'_>, now: Timestamp) -> Result<(), Error> {
+    let texts = [mail.recipient, mail.subject, mail.text, mail.html].map(arg);
+    let args = texts.into_iter().chain([arg(now), arg(mail.expires_at)]);
     tx.execute(ADD, args).await.map(drop)
 }
 
-/// The oldest mails whose time has come.
+/// Whether fewer than `limit` mails wait.
+pub(crate) async fn has_room(tx: &mut Tx, limit: u32) -> Result<bool, Error> {
+    Ok(tx.one(COUNT, [arg(limit)]).await?.get::<i64>(0)? < i64::from(limit))
+}
+
+/// Mails whose time has come: those with a code first, then the oldest.
 pub(crate) async fn due(tx: &mut Tx, now: Timestamp) -> Result<Vec<Waiting>, Error> {
     tx.all(DUE, [arg(now)]).await?.iter().map(read).collect()
 }
 
-/// Takes a mail for delivery; false when another node has it. Unless it is done by then, it is due again after `pause`.
+/// Takes a mail for delivery; false when another node has it. Unless more is said, it is due again after `pause`.
 pub(crate) async fn claim(
     tx: &mut Tx,
     mail: &Waiting,
@@ -88,7 +67,12 @@ pub(crate) async fn claim(
     Ok(tx.execute(CLAIM, args).await? == 1)
 }
 
-/// It is delivered.
+/// It was not delivered, and is due again at `due_at`.
+pub(crate) async fn postpone(tx: &mut Tx, id: i64, due_at: Timestamp) -> Result<(), Error> {
+    tx.execute(POSTPONE, [arg(id), arg(due_at)]).await.map(drop)
+}
+
+/// It is delivered or given up.
 pub(crate) async fn done(tx: &mut Tx, id: i64) -> Result<(), Error> {
     tx.execute(DONE, [arg(id)]).await.map(drop)
 }
@@ -98,10 +82,10 @@ fn read(row: &Row) -> Result<Waiting, Error> {
         id: row.get(0)?,
         recipient: row.get(1)?,
         subject: row.get(2)?,
-        body: row.get(3)?,
-        html: row.get(6)?,
+        text: row.get(3)?,
+        html: row.get(4)?,
+        created_at: Timestamp(row.get(5)?),
+        attempts: u32::try_from(row.get::<i64>(6)?).unwrap_or(u32::MAX),
         expires_at: row.get::<Option<i64>>(7)?.map(Timestamp),
-        created_at: Timestamp(row.get(4)?),
-        attempts: u32::try_from(row.get::<i64>(5)?).unwrap_or(u32::MAX),
     })
 }

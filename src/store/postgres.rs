@@ -19,10 +19,11 @@ const PATIENCE: Duration = Duration::from_secs(3);
 #[derive(Clone)]
 pub(crate) struct Postgres {
     pool: PgPool,
+    mail_queue: u32,
 }
 
 impl Postgres {
-    pub(super) async fn open(url: &str, connections: u32) -> Result<Self, Error> {
+    pub(super) async fn open(url: &str, connections: u32, mail_queue: u32) -> Result<Self, Error> {
         // One connection by itself first: a pool that can't connect says only that it waited.
         let alone = tokio::time::timeout(PATIENCE, sqlx::PgConnection::connect(url)).await;
         alone.map_err(|_| Error::Failed("no answer".to_owned()))??.close().await?;
@@ -33,7 +34,7 @@ impl Postgres {
             .run(&pool)
             .await
             .map_err(|e| Error::Failed(format!("migrations: {e}")))?;
-        Ok(Self { pool })
+        Ok(Self { pool, mail_queue })
     }
 
     pub(super) async fn run<T, F>(&self, unit: F) -> Result<T, Error>
@@ -42,9 +43,9 @@ impl Postgres {
         F: for<'t> FnOnce(&'t mut Tx) -> BoxFuture<'t, Result<T, Error>> + Send + 'static,
     {
         // A task of its own: a client that goes away in the middle must not undo what was begun.
-        let pool = self.pool.clone();
+        let (pool, mail_queue) = (self.pool.clone(), self.mail_queue);
         let work = tokio::spawn(async move {
-            let mut tx = Tx::new(Connection::Postgres(pool.begin().await?));
+            let mut tx = Tx::new(Connection::Postgres(pool.begin().await?), mail_queue);
             let outcome = AssertUnwindSafe(async { unit(&mut tx).await }).catch_unwind().await;
             finish(tx, outcome.unwrap_or_else(|_| Err(Error::Failed("a unit of work panicked".to_owned()))))
                 .await

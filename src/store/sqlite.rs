@@ -7,7 +7,7 @@ use std::time::Duration;
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{ConnectOptions as _, Connection as _, Sqlite as Db, SqliteConnection};
+use sqlx::{ConnectOptions as _, Connection as _, Sqlite as Db};
 use tokio::sync::{mpsc, oneshot};
 
 use super::audit::Line;
@@ -41,10 +41,11 @@ type Unit = Box<dyn for<'t> FnOnce(&'t mut Tx) -> BoxFuture<'t, Settled> + Send>
 pub(crate) struct Sqlite {
     orders: mpsc::Sender<Order>,
     readers: sqlx::Pool<Db>,
+    mail_queue: u32,
 }
 
 impl Sqlite {
-    pub(super) async fn open(path: &Path) -> Result<Self, Error> {
+    pub(super) async fn open(path: &Path, mail_queue: u32) -> Result<Self, Error> {
         make_private(path).map_err(|e| Error::Failed(format!("{}: {e}", path.display())))?;
         let options = SqliteConnectOptions::new()
             .filename(path)
@@ -69,8 +70,9 @@ impl Sqlite {
             .connect_with(options.read_only(true).create_if_missing(false))
             .await?;
         let (orders, queue) = mpsc::channel(QUEUE);
-        tokio::spawn(writer_task(writer, queue));
-        Ok(Self { orders, readers })
+        let tx = Tx::new(Connection::SqliteWriter(writer), mail_queue);
+        tokio::spawn(writer_task(tx, queue));
+        Ok(Self { orders, readers, mail_queue })
     }
 
     pub(super) async fn write<T, F>(&self, unit: F) -> Result<T, Error>
@@ -91,7 +93,7 @@ impl Sqlite {
     where
         F: for<'t> FnOnce(&'t mut Tx) -> BoxFuture<'t, Result<T, Error>>,
     {
-        let mut tx = Tx::new(Connection::SqliteReader(self.readers.acquire().await?));
+        let mut tx = Tx::new(Connection::SqliteReader(self.readers.acquire().await?), self.mail_queue);
         unit(&mut tx).await
     }
 
@@ -132,8 +134,7 @@ where
     Settled { keep, tell }
 }
 
-async fn writer_task(writer: SqliteConnection, mut queue: mpsc::Receiver<Order>) {
-    let mut tx = Tx::new(Connection::SqliteWriter(writer));
+async fn writer_task(mut tx: Tx, mut queue: mpsc::Receiver<Order>) {
     let (mut orders, mut closing) = (Vec::with_capacity(BATCH), None);
     while closing.is_none() && queue.recv_many(&mut orders, BATCH).await > 0 {
         let mut batch = Vec::with_capacity(orders.len());

@@ -11,6 +11,8 @@ use super::audit::Line;
 /// A transaction that somebody else begins and ends. The SQL is one text for both databases.
 pub(crate) struct Tx {
     pub(super) connection: Connection,
+    /// How many mails may wait before a code is refused; see [`crate::mail::post`].
+    pub(crate) mail_queue: u32,
     /// What is written to the log once this is committed.
     pub(super) trail: Vec<Line>,
 }
@@ -74,8 +76,8 @@ macro_rules! run {
 }
 
 impl Tx {
-    pub(super) fn new(connection: Connection) -> Self {
-        Self { connection, trail: Vec::new() }
+    pub(super) fn new(connection: Connection, mail_queue: u32) -> Self {
+        Self { connection, mail_queue, trail: Vec::new() }
     }
 
     /// Runs a statement and returns how many rows it changed.

@@ -114,7 +114,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Socket<S> {
             return Ok(self.send(wire::malformed(wire::Malformed::Message)));
         };
         let account =
-            self.broker.auth.prove_password(&asking.kind, &asking.email, password, self.source).await?;
+            self.broker.auth.prove_password(Some(&asking.kind), &asking.email, password, self.source).await?;
         let browser = self.browser.as_mut().ok_or(Error::Expired)?;
         browser.ask(&self.broker, account.id).await?;
         let expires_in = browser.time_left(&self.broker);
@@ -125,7 +125,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Socket<S> {
     async fn ask_as_phone(&mut self, asking: Asking) -> Result<Flow, Error> {
         let phone = self.phone.as_mut().ok_or(Error::NotAuthenticated)?;
         if let Some(password) = &asking.password {
-            self.broker.auth.prove_password(&asking.kind, &asking.email, password, self.source).await?;
+            self.broker.auth.prove_password(Some(&asking.kind), &asking.email, password, self.source).await?;
         }
         let view = phone.scan(&self.broker, asking.pairing, &asking.kind, &asking.email).await?;
         Ok(self.send(wire::ask(&view, self.broker.auth.clock.now())))

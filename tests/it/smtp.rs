@@ -1,266 +1,312 @@
-//! Mail over SMTP: encrypted or not at all, never lost, never twice, and no burden for those who log in.
+//! Mail by SMTP: protected as the settings demand, never lost, never sent to the wrong server, never in the way.
 
 use std::time::Duration;
 
-use serde_json::{Value, json};
+use serde_json::json;
 
-use crate::harness::smtp::{Encrypts, Mood, Smtp};
 use crate::harness::{
-    PASSWORD, Person, Place as _, Process, Server, all_settings, execute, store_url, text_pairs,
+    Certificate, Entrance, MailServer, Manner, Process, Server, all_settings, eventually, run, store_url,
 };
-use crate::tls::Certificate;
 
-/// A server that hands mail to this port of this machine.
-async fn with_mail(port: u16, more: &[(&str, &str)]) -> Server {
-    let url = format!("smtp://127.0.0.1:{port}?tls=none");
-    Server::start(&[&[("MAIL__SMTP_URL", url.as_str())], more].concat()).await
+const ANN: &str = "ann@example.org";
+
+/// A server that sends by this mail server; `more` settings.
+async fn sending(mail: &MailServer, more: &[(&str, &str)]) -> Server {
+    let (url, issuer) = (mail.url(), mail.issuer());
+    let settings = [&[("MAIL__SMTP_URL", url.as_str()), ("MAIL__SMTP_CA", &issuer)], more].concat();
+    Server::start(&settings).await
 }
 
-/// Asks for a login code for somebody who has an account.
-async fn ask(server: &Server, name: &str) {
-    let email = format!("{name}@example.org");
-    server.http.post("/auth/sending_email", &json!({"email": email})).await.expect(200);
-}
-
-async fn waiting(server: &Server) -> usize {
-    text_pairs(server, "SELECT recipient, subject FROM outbox").await.len()
-}
-
-/// Waits until nothing waits for delivery any more.
-async fn until_empty(server: &Server) {
-    let emptied = async {
-        while waiting(server).await > 0 {
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
-    };
-    tokio::time::timeout(crate::harness::PATIENCE, emptied).await.expect("the outbox is emptied");
+/// Somebody tries to register with an address that has an account: a letter to its owner.
+async fn provoke(server: &Server, email: &str) {
+    let body = json!({"email": email, "password": "another horse entirely", "name": "Eve"});
+    server.http.post("/auth/p/register", &body).await.expect(400);
 }
 
 #[tokio::test]
-async fn a_mail_has_two_forms_of_one_text() {
-    let smtp = Smtp::start(Encrypts::Never, None, 0).await;
-    let server = with_mail(smtp.port, &[("MAIL__FROM", "Desk <desk@example.org>")]).await;
+async fn a_letter_comes_in_two_forms() {
+    let mail = MailServer::start(Entrance::Open).await;
+    let server = sending(&mail, &[("MAIL__FROM", "Empfang Zürich <desk@example.org>")]).await;
     server.person("ann").await;
-    ask(&server, "ann").await;
-    let mail = smtp.await_mails(1).await.remove(0);
-    assert_eq!((mail.to.as_str(), mail.login, mail.encrypted), ("ann@example.org", None, false));
-    for part in [
-        "From: Desk <desk@example.org>",
-        "To: ann@example.org",
-        "Subject: Your login code",
-        "multipart/alternative",
-        "text/plain; charset=utf-8",
-        "text/html; charset=utf-8",
-        "Message-ID: <",
-    ] {
-        assert!(mail.data.contains(part), "{part} is missing in {}", mail.data);
+    provoke(&server, ANN).await;
+    let letter = mail.await_mail(ANN, 1).await;
+    assert_eq!(letter.subject, "Somebody tried to register with your address");
+    assert!(letter.text.contains("From: 127.0.0.1\n"), "{}", letter.text);
+    assert!(
+        letter.html.contains("<html lang=\"en\">") && letter.html.contains("From: 127.0.0.1"),
+        "{}",
+        letter.html
+    );
+    assert!(letter.header("Message-ID").unwrap().ends_with("@example.org>"));
+    assert_eq!(letter.header("Auto-Submitted").unwrap(), "auto-generated");
+    assert!(letter.raw.is_ascii(), "{}", letter.raw);
+    for line in ["EHLO example.org", "MAIL FROM:<desk@example.org>", "RCPT TO:<ann@example.org>"] {
+        mail.await_heard(line, 1).await;
     }
-    let runs = |text: &str| text.split(|c: char| !c.is_ascii_digit()).filter(|run| run.len() >= 6).count();
-    assert_eq!(runs(&mail.data), 2, "the code, once in each form: {}", mail.data);
+    assert!(mail.heard().iter().all(|(_, line)| !line.starts_with("AUTH")), "no login was asked for");
 }
 
 #[tokio::test]
-async fn it_is_handed_over_encrypted_by_name_and_password() {
-    let certificate = Certificate::new();
-    let authority = certificate.file("cert.pem");
-    for (encrypts, scheme) in [(Encrypts::OnDemand, "smtp"), (Encrypts::Always, "smtps")] {
-        let smtp = Smtp::start(encrypts, Some(certificate.path()), 0).await;
-        let url = format!("{scheme}://ann%40example.org:p%3Ass%2Fword@127.0.0.1:{}", smtp.port);
-        let server = Server::start(&[("MAIL__SMTP_URL", &url), ("MAIL__SMTP_CA", &authority)]).await;
+async fn login_and_letters_wait_for_tls() {
+    for entrance in [Entrance::StartTls("PLAIN"), Entrance::StartTls("LOGIN"), Entrance::Tls] {
+        let mail = MailServer::start(entrance).await;
+        let server = sending(&mail, &[]).await;
         server.person("ann").await;
-        ask(&server, "ann").await;
-        let mail = smtp.await_mails(1).await.remove(0);
-        assert!(mail.encrypted, "{scheme}");
-        assert_eq!(mail.login, Some(("ann@example.org".to_owned(), "p:ss/word".to_owned())), "{scheme}");
+        for nth in 1..=3 {
+            provoke(&server, ANN).await;
+            mail.await_mail(ANN, nth).await;
+            // The server's answer has to be back before the connection is free again.
+            mail.await_heard("DATA", nth).await;
+        }
+        let in_clear: Vec<String> =
+            mail.heard().into_iter().filter(|(is_hidden, _)| !is_hidden).map(|(_, line)| line).collect();
+        let allowed = |line: &String| line.starts_with("EHLO") || line == "STARTTLS";
+        assert!(in_clear.iter().all(allowed), "{entrance:?}: {in_clear:?}");
+        assert!(mail.connections() < 3, "{entrance:?}: connections are used again");
     }
 }
 
 #[tokio::test]
-async fn a_server_that_does_not_encrypt_gets_neither_a_password_nor_a_mail() {
-    let certificate = Certificate::new();
-    let smtp = Smtp::start(Encrypts::Never, None, 0).await;
-    let url = format!("smtp://ann:secret-of-ann@127.0.0.1:{}", smtp.port);
-    let server =
-        Server::start(&[("MAIL__SMTP_URL", &url), ("MAIL__SMTP_CA", &certificate.file("cert.pem"))]).await;
+async fn a_server_without_starttls_is_told_nothing() {
+    let mail = MailServer::start(Entrance::Open).await;
+    let server = Server::start(&[("MAIL__SMTP_URL", &mail.url_with_starttls())]).await;
     server.person("ann").await;
-    ask(&server, "ann").await;
-    smtp.await_lines("EHLO", 1).await;
-    // A second round comes as far as the first.
-    server.clock.advance(Duration::from_secs(6));
-    smtp.await_lines("EHLO", 2).await;
-    let heard = smtp.heard();
-    assert!(heard.iter().all(|line| !line.starts_with("AUTH") && !line.starts_with("MAIL")), "{heard:?}");
-    assert_eq!(waiting(&server).await, 1);
+    provoke(&server, ANN).await;
+    mail.await_over(1).await;
+    server.clock.advance(Duration::from_secs(30));
+    mail.await_over(2).await;
+    let heard = mail.heard();
+    assert!(heard.iter().all(|(_, line)| line.starts_with("EHLO") || line == "QUIT"), "{heard:?}");
 }
 
 #[tokio::test]
-async fn a_stranger_s_certificate_is_not_believed() {
-    let (own, other) = (Certificate::new(), Certificate::new());
-    let smtp = Smtp::start(Encrypts::OnDemand, Some(own.path()), 0).await;
-    let url = format!("smtp://ann:secret-of-ann@127.0.0.1:{}", smtp.port);
-    let server = Server::start(&[("MAIL__SMTP_URL", &url), ("MAIL__SMTP_CA", &other.file("cert.pem"))]).await;
-    server.person("ann").await;
-    ask(&server, "ann").await;
-    smtp.await_lines("STARTTLS", 1).await;
-    server.clock.advance(Duration::from_secs(6));
-    smtp.await_lines("STARTTLS", 2).await;
-    assert!(smtp.heard().iter().all(|line| !line.starts_with("AUTH")), "{:?}", smtp.heard());
-    assert_eq!(smtp.taken(), []);
+async fn a_server_with_a_stranger_s_certificate_is_told_nothing() {
+    let other = Certificate::new();
+    for entrance in [Entrance::StartTls("PLAIN"), Entrance::Tls] {
+        // Another issuer; and the public ones, which know nothing of this one either.
+        for issuer in [other.file("cert.pem"), String::new()] {
+            let mail = MailServer::start(entrance).await;
+            let server = Server::start(&[("MAIL__SMTP_URL", &mail.url()), ("MAIL__SMTP_CA", &issuer)]).await;
+            server.person("ann").await;
+            provoke(&server, ANN).await;
+            mail.await_over(1).await;
+            let heard = mail.heard();
+            assert!(
+                heard.iter().all(|(is_hidden, line)| !is_hidden
+                    && !line.starts_with("AUTH")
+                    && !line.starts_with("MAIL")),
+                "{heard:?}"
+            );
+        }
+    }
 }
 
 #[tokio::test]
-async fn a_mail_outlives_both_servers_and_comes_once() {
-    let smtp = Smtp::start(Encrypts::Never, None, 0).await;
-    let port = smtp.port;
-    let mut server = with_mail(port, &[]).await;
-    let ann = server.person("ann").await;
-    drop(smtp);
-    let change = json!({"password": PASSWORD, "new_password": "another horse entirely"});
-    server.http.post_as(&ann.token, "/dashboard/password", &change).await.expect(200);
+async fn a_letter_outlives_its_mail_server_and_this_one_and_comes_once() {
+    let mail = MailServer::start(Entrance::Open).await;
+    mail.behave(Manner::HangUp);
+    let mut server = sending(&mail, &[]).await;
+    server.person("ann").await;
+    server.person("ben").await;
+    provoke(&server, ANN).await;
+    mail.await_over(1).await;
     server.restart().await;
-    assert_eq!(waiting(&server).await, 1);
-    let smtp = Smtp::start(Encrypts::Never, None, port).await;
+    mail.behave(Manner::Take);
     server.clock.advance(Duration::from_secs(60));
-    let mail = smtp.await_mails(1).await.remove(0);
-    assert!(mail.data.contains("Subject: Your password was changed"), "{}", mail.data);
-    until_empty(&server).await;
+    mail.await_mail(ANN, 1).await;
+    // Whatever would come a second time has come before this.
     server.clock.advance(Duration::from_secs(3600));
-    ask(&server, "ann").await;
-    let all = smtp.await_mails(2).await;
-    assert!(all[1].data.contains("Subject: Your login code"), "the first came twice: {all:?}");
+    provoke(&server, "ben@example.org").await;
+    mail.await_mail("ben@example.org", 1).await;
+    assert_eq!(mail.mails().len(), 2);
 }
 
 #[tokio::test]
-async fn what_is_refused_for_now_is_tried_again_under_the_same_name() {
-    let smtp = Smtp::start(Encrypts::Never, None, 0).await;
-    let server = with_mail(smtp.port, &[]).await;
+async fn not_now_is_tried_again_later_each_time() {
+    let mail = MailServer::start(Entrance::Open).await;
+    mail.behave(Manner::Answer("451 4.7.1 not now"));
+    let server = sending(&mail, &[]).await;
     server.person("ann").await;
-    smtp.is(Mood::Refuses(451));
-    ask(&server, "ann").await;
-    smtp.await_lines("RCPT", 1).await;
-    smtp.is(Mood::Takes);
-    server.clock.advance(Duration::from_secs(6));
-    let mail = smtp.await_mails(1).await.remove(0);
-    assert!(mail.data.contains("Message-ID: <"));
-    until_empty(&server).await;
+    provoke(&server, ANN).await;
+    mail.await_heard("RCPT", 1).await;
+    mail.await_over(1).await;
+    for attempt in 2..=4 {
+        // 5, 10, 20 seconds, and the courier's round.
+        server.clock.advance(Duration::from_secs(5 << (attempt - 2)));
+        retry_until(&server, || mail.connections() >= attempt).await;
+    }
+    mail.behave(Manner::Take);
+    server.clock.advance(Duration::from_secs(40));
+    retry_until(&server, || !mail.mails().is_empty()).await;
+    assert_eq!(mail.mails().len(), 1);
+}
+
+/// Moves the clock by a little while something does not happen yet: the courier may have looked just before.
+async fn retry_until(server: &Server, mut is_so: impl FnMut() -> bool) {
+    eventually("the next attempt", || {
+        server.clock.advance(Duration::from_millis(100));
+        is_so().then_some(())
+    })
+    .await;
 }
 
 #[tokio::test]
-async fn what_is_refused_for_good_is_given_up() {
-    let smtp = Smtp::start(Encrypts::Never, None, 0).await;
-    let server = with_mail(smtp.port, &[]).await;
+async fn a_mail_whose_reply_was_lost_is_recognised_when_it_comes_again() {
+    let mail = MailServer::start(Entrance::Open).await;
+    mail.behave(Manner::LoseReply);
+    let server = sending(&mail, &[]).await;
     server.person("ann").await;
-    smtp.is(Mood::Refuses(550));
-    ask(&server, "ann").await;
-    smtp.await_lines("RCPT", 1).await;
-    until_empty(&server).await;
-    assert_eq!(smtp.taken(), []);
+    provoke(&server, ANN).await;
+    let first = mail.await_mail(ANN, 1).await;
+    mail.behave(Manner::Take);
+    server.clock.advance(Duration::from_secs(60));
+    retry_until(&server, || mail.mails().len() > 1).await;
+    let second = mail.await_mail(ANN, 2).await;
+    for name in ["Message-ID", "Date", "Subject"] {
+        assert_eq!(first.header(name), second.header(name));
+    }
+    assert_eq!((first.text, first.html), (second.text, second.html));
 }
 
 #[tokio::test]
-async fn an_expired_code_is_not_sent_and_old_news_is() {
-    let smtp = Smtp::start(Encrypts::Never, None, 0).await;
-    let port = smtp.port;
-    let server = with_mail(port, &[]).await;
+async fn a_server_that_hangs_holds_up_nobody_else() {
+    let mail = MailServer::start(Entrance::Open).await;
+    mail.behave(Manner::HangFor(ANN));
+    let server = sending(&mail, &[("MAIL__TIMEOUT", "10s")]).await;
     let ann = server.person("ann").await;
-    drop(smtp);
-    ask(&server, "ann").await;
-    let change = json!({"password": PASSWORD, "new_password": "another horse entirely"});
-    server.http.post_as(&ann.token, "/dashboard/password", &change).await.expect(200);
-    server.clock.advance(Duration::from_secs(601));
-    let smtp = Smtp::start(Encrypts::Never, None, port).await;
-    server.clock.advance(Duration::from_secs(600));
-    let mails = smtp.await_mails(1).await;
-    until_empty(&server).await;
-    assert!(mails[0].data.contains("Subject: Your password was changed"));
-    assert_eq!(smtp.taken().len(), 1, "an expired code was sent");
+    server.person("ben").await;
+    for nth in 1..=3 {
+        provoke(&server, ANN).await;
+        mail.await_heard("RCPT TO:<ann@example.org>", nth).await;
+        provoke(&server, "ben@example.org").await;
+        mail.await_mail("ben@example.org", nth).await;
+        ann.post("login", &json!({})).await.expect(200);
+    }
+    // All lanes: letters wait, logins do not.
+    provoke(&server, ANN).await;
+    mail.await_heard("RCPT TO:<ann@example.org>", 4).await;
+    provoke(&server, "ben@example.org").await;
+    ann.post("login", &json!({})).await.expect(200);
+    assert_eq!(mail.mails().len(), 3);
+    // Each delivery ends with mail.timeout, and the rest goes on.
+    server.clock.advance(Duration::from_secs(10));
+    mail.await_mail("ben@example.org", 4).await;
+    mail.behave(Manner::Take);
+    server.clock.advance(Duration::from_secs(60));
+    retry_until(&server, || mail.mails().len() == 8).await;
 }
 
 #[tokio::test]
-async fn a_mail_server_that_hangs_holds_up_nobody() {
-    let smtp = Smtp::start(Encrypts::Never, None, 0).await;
-    let server = with_mail(smtp.port, &[("MAIL__TIMEOUT", "1s")]).await;
+async fn no_field_of_a_client_becomes_a_header_or_a_recipient() {
+    let mail = MailServer::start(Entrance::Open).await;
+    let server = sending(&mail, &[]).await;
     let ann = server.person("ann").await;
-    server.person("bob").await;
-    smtp.is(Mood::Hangs);
-    ask(&server, "ann").await;
-    smtp.await_lines("RCPT", 1).await;
-    ann.post("login", &json!({})).await.token();
-    smtp.is(Mood::Takes);
-    ask(&server, "bob").await;
-    server.clock.advance(Duration::from_secs(6));
-    let mut to: Vec<String> = smtp.await_mails(2).await.into_iter().map(|mail| mail.to).collect();
-    to.sort();
-    assert_eq!(to, ["ann@example.org", "bob@example.org"]);
+    let evil = "Pixel\r\nBcc: eve@example.org\r\n\r\n.\r\n482913\r\nRCPT TO:<eve@example.org>";
+    let token = ann.post("login", &json!({"name_device": evil})).await.token();
+    let phone = ann.bind_with(&server, token).await;
+    let change = json!({"password": "correct horse battery", "new_password": "another horse entirely"});
+    server.http.post_as(&phone.token, "/dashboard/password", &change).await.expect(200);
+    mail.await_mail(ANN, 2).await;
+    // Two lanes: either may come first.
+    let letter = mail.mails().into_iter().find(|letter| letter.subject.starts_with("A phone may")).unwrap();
+    assert!(letter.text.contains("Pixel") && letter.header("Bcc").is_none(), "{}", letter.raw);
+    assert!(!letter.text.contains("482913") && !letter.html.contains("482913"), "{}", letter.raw);
+    let heard = mail.heard();
+    assert!(heard.iter().all(|(_, line)| !line.contains("eve@")), "{heard:?}");
+    for address in ["ann@example.org\r\nBcc: eve@example.org", "ann@example.org>\r\nDATA"] {
+        let body = json!({"email": address, "password": "another horse entirely", "name": "a\r\nBcc: eve@example.org"});
+        server.http.post("/auth/p/register", &body).await.expect(400);
+    }
 }
 
 #[tokio::test]
-async fn nothing_that_a_client_says_becomes_a_header() {
-    let smtp = Smtp::start(Encrypts::Never, None, 0).await;
-    let server = with_mail(smtp.port, &[]).await;
-    let ann = server.person("ann").await;
-    let login = json!({"name_device": "Pixel\r\nBcc: eve@example.org\r\n\r\n.\r\nMAIL FROM:<x>"});
-    let token = ann.post("login", &login).await.token();
-    let device = crate::harness::current_device(&server.http, &token).await;
-    let bind = json!({"method_2fa": "MOBILE", "trusted_device_id": device});
-    server.http.post_as(&token, "/2fa/method/mobile", &bind).await.expect(200);
-    let injected = json!({"email": "ann@example.org\r\nBcc: eve@example.org"});
-    server.http.post("/auth/sending_email", &injected).await.expect(400);
-    let mail = smtp.await_mails(1).await.remove(0);
-    until_empty(&server).await;
-    assert_eq!(smtp.taken().len(), 1);
-    let head = mail.data.split("\r\n\r\n").next().unwrap();
-    assert!(!head.contains("Bcc"), "{head}");
+async fn a_refused_mail_is_reported_and_the_log_keeps_every_secret() {
+    let folder = tempfile::tempdir().unwrap();
+    let mail = MailServer::start(Entrance::StartTls("PLAIN")).await;
+    mail.behave(Manner::Answer("550 5.1.1 <ann@example.org>: no such user"));
+    let store = store_url(folder.path()).await;
+    let (url, issuer, log) = (mail.url(), mail.issuer(), folder.path().join("log"));
+    let mine = [
+        ("MAIL__SMTP_URL", url.as_str()),
+        ("MAIL__SMTP_CA", &issuer),
+        ("MAIL__GIVE_UP", "5m"),
+        ("LOG__LEVEL", "trace"),
+    ];
+    let settings = all_settings(&mine, &store, folder.path());
+    let process = Process::start_logging(&["serve"], &settings, folder.path(), &log).await;
+    let body = |email: &str| json!({"email": email, "password": "another horse entirely", "name": "Eve"});
+    process.http.post("/auth/p/register", &body(ANN)).await.expect(200);
+    process.http.post("/auth/p/register", &body("ben@example.org")).await.expect(200);
+    process.http.post("/auth/p/register", &body(ANN)).await.expect(400);
+    let read = || std::fs::read_to_string(&log).unwrap();
+    eventually("the report", || read().contains("a mail is given up").then_some(())).await;
+    mail.behave(Manner::Take);
+    process.http.post("/auth/p/register", &body("ben@example.org")).await.expect(400);
+    mail.await_mail("ben@example.org", 1).await;
+    process.kill().await;
+    let log = read();
+    let report = log.lines().find(|line| line.contains("a mail is given up")).unwrap();
+    assert!(report.contains("ERROR") && report.contains("SMTP 550"), "{report}");
+    assert_eq!(mail.mails().len(), 1, "what was given up does not come");
+    let encoded = url.split(['/', '@']).nth(2).unwrap();
+    for secret in [ANN, "s3cret", encoded, "AUTH PLAIN", "AGRlc2tAZXhhbXBsZS5vcmc"] {
+        assert!(!log.contains(secret), "{secret} in the log");
+    }
+}
+
+#[tokio::test]
+async fn notices_beyond_the_queue_are_dropped_and_nothing_else_fails() {
+    let mail = MailServer::start(Entrance::Open).await;
+    mail.behave(Manner::HangUp);
+    let server = sending(&mail, &[("MAIL__QUEUE", "1")]).await;
+    server.person("ann").await;
+    for _ in 0..5 {
+        provoke(&server, ANN).await;
+    }
+    mail.behave(Manner::Take);
+    server.clock.advance(Duration::from_secs(3600));
+    retry_until(&server, || mail.mails().len() >= 2).await;
+    provoke(&server, ANN).await;
+    mail.await_mail(ANN, 3).await;
+    assert_eq!(mail.mails().len(), 3, "two of the five waited");
+}
+
+#[tokio::test]
+async fn mail_settings_that_can_t_be_used_stop_the_start() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = format!("sqlite://{}", folder.path().join("x.db").display());
+    let empty = folder.path().join("empty.pem");
+    std::fs::write(&empty, "").unwrap();
+    let empty = empty.display().to_string();
+    let server = "smtps://me:hunter2@127.0.0.1:9";
+    for (url, issuer, setting) in [
+        ("smtps://me:hunter2@127.0.0.1:port", "", "MAIL__SMTP_URL"),
+        ("smtp://me:hunter2@192.0.2.1?tls=none", "", "MAIL__SMTP_URL"),
+        ("smtp://me:hunter2@127.0.0.1?tls=opportunistic", "", "MAIL__SMTP_URL"),
+        (server, "nowhere.pem", "mail.smtp_ca"),
+        (server, &empty, "mail.smtp_ca"),
+    ] {
+        let mine = [("MAIL__SMTP_URL", url), ("MAIL__SMTP_CA", issuer)];
+        let ended = run(&["serve"], &all_settings(&mine, &store, folder.path()), folder.path(), "").await;
+        assert!(ended.code != Some(0) && ended.stderr.contains(setting), "{ended:?}");
+        assert!(!ended.stderr.contains("hunter2") && !ended.stdout.contains("listening"), "{ended:?}");
+    }
 }
 
 #[tokio::test]
 async fn while_too_many_mails_wait_no_code_is_promised_to_anybody() {
-    let smtp = Smtp::start(Encrypts::Never, None, 0).await;
-    let port = smtp.port;
-    drop(smtp);
-    let server = with_mail(port, &[]).await;
+    // Nobody listens on this port of the machine.
+    let settings = [("MAIL__SMTP_URL", "smtp://127.0.0.1:9?tls=none"), ("MAIL__QUEUE", "1")];
+    let server = Server::start(&settings).await;
     let ann = server.person("ann").await;
-    let row = "INSERT INTO outbox (recipient, subject, body, created_at, due_at, attempts) \
-               SELECT 'x@example.org', 'x', 'x', 0, 9000000000000000, n FROM \
-               (WITH RECURSIVE some(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM some WHERE n < 10001) SELECT n FROM some) AS many";
-    execute(server.settings(), row.to_owned()).await;
-    let mut answers: Vec<(u16, Value, String)> = Vec::new();
-    for email in ["ann@example.org", "nobody@example.org"] {
-        let busy = server.http.post("/auth/sending_email", &json!({"email": email})).await;
-        answers.push((busy.status, busy.json(), busy.header("retry-after").to_owned()));
-    }
-    assert_eq!(answers[0], answers[1]);
-    assert_eq!(answers[0].0, 503);
-    assert!(!answers[0].2.is_empty());
+    server.person("bob").await;
+    let ask = async |email: &str| {
+        let answer = server.http.post("/auth/sending_email", &json!({"email": email})).await;
+        (answer.status, answer.text.clone(), answer.header("retry-after").to_owned())
+    };
+    assert_eq!(ask("ann@example.org").await.0, 200);
+    let [known, unknown] = [ask("bob@example.org").await, ask("nobody@example.org").await];
+    assert_eq!(known, unknown);
+    assert!(known.0 == 503 && !known.2.is_empty(), "{known:?}");
     ann.post("login", &json!({})).await.token();
-}
-
-#[tokio::test]
-async fn the_mail_server_s_password_is_in_no_log() {
-    let certificate = Certificate::new();
-    let smtp = Smtp::start(Encrypts::OnDemand, Some(certificate.path()), 0).await;
-    let folder = tempfile::tempdir().unwrap();
-    let url = format!("smtp://relay-user:relay-secret@127.0.0.1:{}", smtp.port);
-    let store = store_url(folder.path()).await;
-    let settings = [
-        ("MAIL__SMTP_URL", url.as_str()),
-        ("MAIL__SMTP_CA", &certificate.file("cert.pem")),
-        ("LOG__LEVEL", "trace"),
-    ];
-    let settings = all_settings(&settings, &store, folder.path());
-    let log = folder.path().join("log");
-    let process = Process::start_logging(&["serve"], &settings, folder.path(), &log).await;
-    Person::register(process.http(), "p", "ann@example.org").await;
-    let asked = json!({"email": "ann@example.org"});
-    process.http().post("/auth/sending_email", &asked).await.expect(200);
-    let mail = smtp.await_mails(1).await.remove(0);
-    let code = mail.data.split(|c: char| !c.is_ascii_digit()).find(|run| run.len() == 6).unwrap().to_owned();
-    process.signal("TERM").await;
-    process.wait().await;
-    let text = std::fs::read_to_string(&log).unwrap();
-    use base64::Engine as _;
-    let encoded = base64::engine::general_purpose::STANDARD.encode("\0relay-user\0relay-secret");
-    for secret in ["relay-secret", &code, &encoded] {
-        assert!(!text.contains(secret), "{secret} is in the log");
-    }
 }

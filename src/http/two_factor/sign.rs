@@ -75,9 +75,8 @@ pub(super) async fn sign_in(
     if Email::parse(&email).is_none() {
         return Err(Refused::INVALID_EMAIL);
     }
-    let kind = http.auth.kind_for(&email, kind.as_deref()).await?;
     let password = Password::new(password);
-    let account = match http.auth.prove_password(&kind, &email, &password, client.source).await {
+    let account = match http.auth.prove_password(kind.as_deref(), &email, &password, client.source).await {
         Err(Error::BadCredentials | Error::Disabled) => return Err(Refused::WRONG_CREDENTIALS),
         other => other?,
     };

@@ -1,81 +1,106 @@
 //! Letters in German.
 
-use super::{Methods, Template, Templates};
+use super::{Labels, Words};
+use crate::domain::factor::Method;
+use crate::mail::letter::Letter;
 
-pub(super) const TEMPLATES: Templates = Templates {
-    when: "Wann",
-    from: "Von",
-    methods: Methods {
-        email: "Codes per E-Mail",
-        mobile: "Freigabe per Telefon",
-        authenticator: "Authentifizierungs-App",
-        backup_code: "Ersatzcodes",
-    },
-    registration_tried: Template {
-        subject: "Jemand wollte sich mit Ihrer Adresse registrieren",
-        what: "Jemand wollte mit dieser Adresse ein Konto anlegen. Sie haben schon eines, darum wurde nichts geändert.",
-        advice: "Wenn Sie es waren, melden Sie sich einfach an. Wenn nicht, müssen Sie nichts tun.",
-    },
-    phone_added: Template {
-        subject: "Ein Telefon darf Ihre Anmeldungen freigeben",
-        what: "Ab jetzt darf das Gerät „{device}“ Anmeldungen an Ihrem Konto freigeben.",
-        advice: "Wenn Sie es nicht waren, melden Sie sich an, entziehen Sie dem Gerät das Recht und ändern Sie Ihr Passwort.",
-    },
-    phone_removed: Template {
-        subject: "Ein Telefon darf Ihre Anmeldungen nicht mehr freigeben",
-        what: "Das Gerät „{device}“ darf Anmeldungen an Ihrem Konto nicht mehr freigeben.",
-        advice: "Wenn Sie es nicht waren, melden Sie sich an, geben Sie ihm das Recht wieder und ändern Sie Ihr Passwort.",
-    },
-    codes_replaced: Template {
-        subject: "Sie haben neue Ersatzcodes",
-        what: "Für Ihr Konto wurden zehn neue Ersatzcodes erzeugt; die alten sind wertlos.",
-        advice: "Wenn Sie es nicht waren, melden Sie sich an, erzeugen Sie neue und ändern Sie Ihr Passwort.",
-    },
-    factor_removed: Template {
-        subject: "Ein zweiter Faktor wurde abgeschaltet",
-        what: "Dies schützt Ihr Konto nicht mehr: {method}.",
-        advice: "Wenn Sie es nicht waren, melden Sie sich an, schalten Sie ihn wieder ein und ändern Sie Ihr Passwort.",
-    },
-    password_changed: Template {
-        subject: "Ihr Passwort wurde geändert",
-        what: "Das Passwort Ihres Kontos wurde geändert, und andere Sitzungen wurden beendet.",
-        advice: "Wenn Sie es nicht waren, bitten Sie sofort den Betreiber dieses Dienstes um Hilfe.",
-    },
-    locked: Template {
-        subject: "Zu viele falsche Codes",
-        what: "Nach zu vielen falschen Codes werden für Ihr Konto eine Weile keine Codes angenommen. Ein Telefon, das Ihre \
-               Anmeldungen freigeben darf, geht weiterhin.",
-        advice: "Wenn Sie es nicht waren, kennt jemand Ihr Passwort: Ändern Sie es.",
-    },
-    login_code: Template {
-        subject: "Ihr Anmeldecode",
-        what: "Ihr Code für die Anmeldung:\n\n{code}\n\nEr gilt einmal, {minutes} min lang.",
-        advice: "Wenn Sie es nicht waren, kennt vielleicht jemand Ihr Passwort: Ändern Sie es. Sagen Sie diesen Code \
-                 niemals jemandem.",
-    },
-    enable_code: Template {
-        subject: "Bestätigen Sie Ihre Adresse",
-        what: "Ihr Code, um Codes per E-Mail einzuschalten:\n\n{code}\n\nEr gilt einmal, {minutes} min lang.",
-        advice: "Wenn Sie es nicht waren, ändern Sie Ihr Passwort. Sagen Sie diesen Code niemals jemandem.",
-    },
-    factor_added: Template {
-        subject: "Ein zweiter Faktor wurde eingeschaltet",
-        what: "Ab jetzt schützt dies Ihr Konto: {method}.",
-        advice: "Wenn Sie es nicht waren, melden Sie sich an, schalten Sie ihn ab und ändern Sie Ihr Passwort.",
-    },
-    two_factor_off: Template {
-        subject: "Die Anmeldung mit zwei Faktoren wurde abgeschaltet",
-        what: "Kein zweiter Faktor schützt mehr Ihr Konto: Das Passwort allein öffnet es.",
-        advice: "Wenn Sie es nicht waren, melden Sie sich an, schalten Sie sie wieder ein und ändern Sie Ihr Passwort.",
-    },
-    codes_low: Template {
-        subject: "Ihre Ersatzcodes gehen zur Neige",
-        what: "Mit einem Ersatzcode hat sich jemand angemeldet. Übrige Codes: {left}.",
-        advice: "Wenn Sie es nicht waren, melden Sie sich an, erzeugen Sie neue und ändern Sie Ihr Passwort.",
-    },
-    device_trusted: Template {
-        subject: "Einem Gerät wird jetzt vertraut",
-        what: "Das Gerät „{device}“ wird eine Weile nicht nach einem zweiten Faktor gefragt.",
-        advice: "Wenn Sie es nicht waren, melden Sie sich an, entziehen Sie ihm das Vertrauen und ändern Sie Ihr Passwort.",
-    },
-};
+pub(super) const LABELS: Labels = Labels { when: "Wann:", from: "Von:" };
+
+fn method(method: Method) -> &'static str {
+    match method {
+        Method::Email => "Codes per E-Mail",
+        Method::Mobile => "Bestätigung am Telefon",
+        Method::Authenticator => "Authenticator-App",
+        Method::BackupCode => "Ersatzcodes",
+    }
+}
+
+fn validity(minutes: u64) -> String {
+    match minutes {
+        1 => "Er gilt eine Minute lang und nur einmal.".to_owned(),
+        more => format!("Er gilt {more} Minuten lang und nur einmal."),
+    }
+}
+
+#[expect(clippy::too_many_lines, reason = "a table: an arm for each letter")]
+pub(super) fn words(letter: Letter<'_>, device: &str) -> Words {
+    match letter {
+        Letter::RegistrationTried { .. } => Words::new(
+            "Jemand wollte sich mit Ihrer Adresse registrieren",
+            "Jemand wollte mit dieser Adresse ein Konto anlegen. Sie haben schon eines; es wurde nichts geändert.",
+            "Wenn Sie das waren, melden Sie sich einfach an. Wenn nicht, müssen Sie nichts tun.",
+        ),
+        Letter::PhoneAdded { .. } => Words::new(
+            "Ein Telefon darf Ihre Anmeldungen bestätigen",
+            format!("Ab jetzt darf das Gerät „{device}“ Anmeldungen bei Ihrem Konto bestätigen."),
+            "Wenn Sie das nicht waren, melden Sie sich an, entfernen Sie dieses Gerät und ändern Sie Ihr Passwort.",
+        ),
+        Letter::PhoneRemoved { .. } => Words::new(
+            "Ein Telefon darf Ihre Anmeldungen nicht mehr bestätigen",
+            format!("Das Gerät „{device}“ darf Anmeldungen bei Ihrem Konto nicht mehr bestätigen."),
+            "Wenn Sie das nicht waren, melden Sie sich an, lassen Sie es wieder zu und ändern Sie Ihr Passwort.",
+        ),
+        Letter::CodesReplaced { .. } => Words::new(
+            "Sie haben neue Ersatzcodes",
+            "Für Ihr Konto wurden zehn neue Ersatzcodes erzeugt; die alten sind wertlos.",
+            "Wenn Sie das nicht waren, melden Sie sich an, erzeugen Sie neue und ändern Sie Ihr Passwort.",
+        ),
+        Letter::FactorRemoved { method: off, .. } => Words::new(
+            "Ein zweiter Faktor wurde abgeschaltet",
+            format!("Dieser zweite Faktor schützt Ihr Konto nicht mehr: {}.", method(off)),
+            "Wenn Sie das nicht waren, melden Sie sich an, schalten Sie ihn wieder ein und ändern Sie Ihr Passwort.",
+        ),
+        Letter::PasswordChanged { .. } => Words::new(
+            "Ihr Passwort wurde geändert",
+            "Das Passwort Ihres Kontos wurde geändert, andere Sitzungen wurden beendet.",
+            "Wenn Sie das nicht waren, bitten Sie sofort den Betreiber dieses Dienstes um Hilfe.",
+        ),
+        Letter::Locked { .. } => Words::new(
+            "Zu viele falsche Codes",
+            "Nach zu vielen falschen Codes werden für Ihr Konto eine Weile keine Codes angenommen. Ein Telefon, das \
+             Ihre Anmeldungen bestätigen darf, funktioniert weiterhin.",
+            "Wenn Sie das nicht waren, kennt jemand Ihr Passwort: Ändern Sie es.",
+        ),
+        Letter::LoginCode { minutes, .. } => Words::with_code(
+            "Ihr Anmeldecode",
+            "Ihr Code für die Anmeldung:",
+            validity(minutes),
+            "Wenn Sie das nicht waren, kennt vielleicht jemand Ihr Passwort: Ändern Sie es. Geben Sie diesen Code \
+             niemals weiter.",
+        ),
+        Letter::EnableCode { minutes, .. } => Words::with_code(
+            "Bestätigen Sie Ihre Adresse",
+            "Ihr Code, um Codes per E-Mail einzuschalten:",
+            validity(minutes),
+            "Wenn Sie das nicht waren, ändern Sie Ihr Passwort. Geben Sie diesen Code niemals weiter.",
+        ),
+        Letter::FactorAdded { method: on, .. } => Words::new(
+            "Ein zweiter Faktor wurde eingeschaltet",
+            format!("Ab jetzt schützt dieser zweite Faktor Ihr Konto: {}.", method(on)),
+            "Wenn Sie das nicht waren, melden Sie sich an, schalten Sie ihn ab und ändern Sie Ihr Passwort.",
+        ),
+        Letter::TwoFactorOff { .. } => Words::new(
+            "Die Anmeldung mit zwei Faktoren wurde abgeschaltet",
+            "Kein zweiter Faktor schützt Ihr Konto mehr: Das Passwort allein öffnet es.",
+            "Wenn Sie das nicht waren, melden Sie sich an, schalten Sie sie wieder ein und ändern Sie Ihr Passwort.",
+        ),
+        Letter::CodesLow { left, .. } => Words::new(
+            "Ihre Ersatzcodes gehen zur Neige",
+            match left {
+                0 => "Ein Ersatzcode wurde für eine Anmeldung benutzt; es war der letzte.".to_owned(),
+                1 => "Ein Ersatzcode wurde für eine Anmeldung benutzt; Sie haben noch einen.".to_owned(),
+                more => {
+                    format!("Ein Ersatzcode wurde für eine Anmeldung benutzt; Sie haben noch {more}.")
+                }
+            },
+            "Wenn Sie das waren, erzeugen Sie rechtzeitig neue. Wenn nicht, melden Sie sich an, erzeugen Sie neue \
+             und ändern Sie Ihr Passwort.",
+        ),
+        Letter::DeviceTrusted { .. } => Words::new(
+            "Einem Gerät wird jetzt vertraut",
+            format!("Das Gerät „{device}“ wird eine Weile nicht nach einem zweiten Faktor gefragt."),
+            "Wenn Sie das nicht waren, melden Sie sich an, widerrufen Sie dieses Vertrauen und ändern Sie Ihr \
+             Passwort.",
+        ),
+    }
+}

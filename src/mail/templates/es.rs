@@ -1,80 +1,103 @@
 //! Letters in Spanish.
 
-use super::{Methods, Template, Templates};
+use super::{Labels, Words};
+use crate::domain::factor::Method;
+use crate::mail::letter::Letter;
 
-pub(super) const TEMPLATES: Templates = Templates {
-    when: "Cuándo",
-    from: "Desde",
-    methods: Methods {
-        email: "códigos por correo",
-        mobile: "aprobación por teléfono",
-        authenticator: "aplicación de autenticación",
-        backup_code: "códigos de respaldo",
-    },
-    registration_tried: Template {
-        subject: "Alguien quiso registrarse con su dirección",
-        what: "Alguien quiso crear una cuenta con esta dirección. Usted ya tiene una, así que no se cambió nada.",
-        advice: "Si fue usted, simplemente inicie sesión. Si no, no tiene que hacer nada.",
-    },
-    phone_added: Template {
-        subject: "Un teléfono puede aprobar sus inicios de sesión",
-        what: "Desde ahora el dispositivo «{device}» puede aprobar inicios de sesión en su cuenta.",
-        advice: "Si no fue usted, inicie sesión, revoque ese dispositivo y cambie su contraseña.",
-    },
-    phone_removed: Template {
-        subject: "Un teléfono ya no puede aprobar sus inicios de sesión",
-        what: "El dispositivo «{device}» ya no puede aprobar inicios de sesión en su cuenta.",
-        advice: "Si no fue usted, inicie sesión, autorícelo de nuevo y cambie su contraseña.",
-    },
-    codes_replaced: Template {
-        subject: "Tiene nuevos códigos de respaldo",
-        what: "Se crearon diez nuevos códigos de respaldo para su cuenta; los antiguos ya no valen.",
-        advice: "Si no fue usted, inicie sesión, cree otros nuevos y cambie su contraseña.",
-    },
-    factor_removed: Template {
-        subject: "Se desactivó un segundo factor",
-        what: "Esto ya no protege su cuenta: {method}.",
-        advice: "Si no fue usted, inicie sesión, actívelo de nuevo y cambie su contraseña.",
-    },
-    password_changed: Template {
-        subject: "Se cambió su contraseña",
-        what: "Se cambió la contraseña de su cuenta y terminaron las demás sesiones.",
-        advice: "Si no fue usted, pida ayuda de inmediato a quien opera este servicio.",
-    },
-    locked: Template {
-        subject: "Demasiados códigos erróneos",
-        what: "Tras demasiados códigos erróneos, durante un rato no se aceptan códigos para su cuenta. Un teléfono que \
-               puede aprobar sus inicios de sesión sigue funcionando.",
-        advice: "Si no fue usted, alguien conoce su contraseña: cámbiela.",
-    },
-    login_code: Template {
-        subject: "Su código de inicio de sesión",
-        what: "Su código para iniciar sesión:\n\n{code}\n\nVale una vez, durante {minutes} min.",
-        advice: "Si no fue usted, quizá alguien conozca su contraseña: cámbiela. Nunca diga este código a nadie.",
-    },
-    enable_code: Template {
-        subject: "Confirme su dirección",
-        what: "Su código para activar los códigos por correo:\n\n{code}\n\nVale una vez, durante {minutes} min.",
-        advice: "Si no fue usted, cambie su contraseña. Nunca diga este código a nadie.",
-    },
-    factor_added: Template {
-        subject: "Se activó un segundo factor",
-        what: "Desde ahora esto protege su cuenta: {method}.",
-        advice: "Si no fue usted, inicie sesión, desactívelo y cambie su contraseña.",
-    },
-    two_factor_off: Template {
-        subject: "Se desactivó el inicio de sesión con dos factores",
-        what: "Ningún segundo factor protege ya su cuenta: la contraseña sola la abre.",
-        advice: "Si no fue usted, inicie sesión, actívelo de nuevo y cambie su contraseña.",
-    },
-    codes_low: Template {
-        subject: "Le quedan pocos códigos de respaldo",
-        what: "Se usó un código de respaldo para iniciar sesión. Códigos restantes: {left}.",
-        advice: "Si no fue usted, inicie sesión, cree otros nuevos y cambie su contraseña.",
-    },
-    device_trusted: Template {
-        subject: "Ahora se confía en un dispositivo",
-        what: "Al dispositivo «{device}» no se le pide un segundo factor durante un tiempo.",
-        advice: "Si no fue usted, inicie sesión, retire esa confianza y cambie su contraseña.",
-    },
-};
+pub(super) const LABELS: Labels = Labels { when: "Cuándo:", from: "Desde:" };
+
+fn method(method: Method) -> &'static str {
+    match method {
+        Method::Email => "códigos por correo",
+        Method::Mobile => "aprobación por teléfono",
+        Method::Authenticator => "aplicación de autenticación",
+        Method::BackupCode => "códigos de respaldo",
+    }
+}
+
+fn validity(minutes: u64) -> String {
+    match minutes {
+        1 => "Vale un minuto y una sola vez.".to_owned(),
+        more => format!("Vale {more} minutos y una sola vez."),
+    }
+}
+
+#[expect(clippy::too_many_lines, reason = "a table: an arm for each letter")]
+pub(super) fn words(letter: Letter<'_>, device: &str) -> Words {
+    match letter {
+        Letter::RegistrationTried { .. } => Words::new(
+            "Alguien intentó registrarse con su dirección",
+            "Alguien intentó crear una cuenta con esta dirección. Usted ya tiene una, así que no se ha cambiado nada.",
+            "Si fue usted, simplemente inicie sesión. Si no, no tiene que hacer nada.",
+        ),
+        Letter::PhoneAdded { .. } => Words::new(
+            "Un teléfono puede aprobar sus inicios de sesión",
+            format!(
+                "Desde ahora, el dispositivo «{device}» puede aprobar los inicios de sesión en su cuenta."
+            ),
+            "Si no fue usted, inicie sesión, revoque ese dispositivo y cambie su contraseña.",
+        ),
+        Letter::PhoneRemoved { .. } => Words::new(
+            "Un teléfono ya no puede aprobar sus inicios de sesión",
+            format!("El dispositivo «{device}» ya no puede aprobar los inicios de sesión en su cuenta."),
+            "Si no fue usted, inicie sesión, autorícelo de nuevo y cambie su contraseña.",
+        ),
+        Letter::CodesReplaced { .. } => Words::new(
+            "Tiene nuevos códigos de respaldo",
+            "Se han creado diez nuevos códigos de respaldo para su cuenta; los anteriores ya no valen nada.",
+            "Si no fue usted, inicie sesión, cree otros nuevos y cambie su contraseña.",
+        ),
+        Letter::FactorRemoved { method: off, .. } => Words::new(
+            "Se ha desactivado un segundo factor",
+            format!("Este segundo factor ya no protege su cuenta: {}.", method(off)),
+            "Si no fue usted, inicie sesión, actívelo de nuevo y cambie su contraseña.",
+        ),
+        Letter::PasswordChanged { .. } => Words::new(
+            "Se ha cambiado su contraseña",
+            "Se ha cambiado la contraseña de su cuenta y las demás sesiones han terminado.",
+            "Si no fue usted, pida ayuda de inmediato al operador de este servicio.",
+        ),
+        Letter::Locked { .. } => Words::new(
+            "Demasiados códigos incorrectos",
+            "Tras demasiados códigos incorrectos, durante un tiempo no se aceptan códigos para su cuenta. Un \
+             teléfono que pueda aprobar sus inicios de sesión sigue funcionando.",
+            "Si no fue usted, alguien conoce su contraseña: cámbiela.",
+        ),
+        Letter::LoginCode { minutes, .. } => Words::with_code(
+            "Su código de inicio de sesión",
+            "Su código para iniciar sesión:",
+            validity(minutes),
+            "Si no fue usted, puede que alguien conozca su contraseña: cámbiela. No dé nunca este código a nadie.",
+        ),
+        Letter::EnableCode { minutes, .. } => Words::with_code(
+            "Confirme su dirección",
+            "Su código para activar los códigos por correo:",
+            validity(minutes),
+            "Si no fue usted, cambie su contraseña. No dé nunca este código a nadie.",
+        ),
+        Letter::FactorAdded { method: on, .. } => Words::new(
+            "Se ha activado un segundo factor",
+            format!("Desde ahora, este segundo factor protege su cuenta: {}.", method(on)),
+            "Si no fue usted, inicie sesión, desactívelo y cambie su contraseña.",
+        ),
+        Letter::TwoFactorOff { .. } => Words::new(
+            "Se ha desactivado el inicio de sesión en dos pasos",
+            "Ningún segundo factor protege ya su cuenta: basta la contraseña para abrirla.",
+            "Si no fue usted, inicie sesión, actívelo de nuevo y cambie su contraseña.",
+        ),
+        Letter::CodesLow { left, .. } => Words::new(
+            "Le quedan pocos códigos de respaldo",
+            match left {
+                0 => "Se usó un código de respaldo para iniciar sesión; era el último.".to_owned(),
+                1 => "Se usó un código de respaldo para iniciar sesión; le queda uno.".to_owned(),
+                more => format!("Se usó un código de respaldo para iniciar sesión; le quedan {more}."),
+            },
+            "Si fue usted, cree otros nuevos a tiempo. Si no, inicie sesión, cree otros nuevos y cambie su contraseña.",
+        ),
+        Letter::DeviceTrusted { .. } => Words::new(
+            "Ahora se confía en un dispositivo",
+            format!("Durante un tiempo no se pide un segundo factor al dispositivo «{device}»."),
+            "Si no fue usted, inicie sesión, revoque esa confianza y cambie su contraseña.",
+        ),
+    }
+}

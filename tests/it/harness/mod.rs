@@ -1,22 +1,27 @@
 //! How tests start the real server, talk to it as a browser, a phone or an HTTP client, and move its clock.
 
+mod certificate;
 mod client;
 mod codes;
 mod cookies;
+mod mail;
 mod people;
 mod process;
 mod sealed;
-pub(crate) mod smtp;
+mod smtp;
 mod socket;
 mod store;
 mod totp;
 
+pub(crate) use certificate::Certificate;
 pub(crate) use client::{Answer, Http};
 pub(crate) use codes::{letters_to, mailed_code, wrong};
 pub(crate) use cookies::{Browser, refused};
+pub(crate) use mail::{Mail, await_mail, eventually, mails, mails_in};
 pub(crate) use people::{PASSWORD, Person, Phone, current_device};
 pub(crate) use process::{Finished, Process, run};
 pub(crate) use sealed::{SealFile, key_rows, seal, sealed_rows, unseal};
+pub(crate) use smtp::{Entrance, MailServer, Manner};
 pub(crate) use socket::Socket;
 pub(crate) use store::{StoreKind, change_store, execute, signing_keys, store_kind, store_url, text_pairs};
 pub(crate) use totp::App;

@@ -1,249 +1,280 @@
-//! A mail server on loopback that speaks as much SMTP (RFC 5321, 3207, 4954) as a client needs, and can misbehave.
+//! A mail server on loopback that takes mail by SMTP, and misbehaves on request.
 
-use std::path::Path;
+use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
 use base64::Engine as _;
 use parking_lot::Mutex;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio::io::{AsyncBufReadExt as _, AsyncRead, AsyncWrite, AsyncWriteExt as _, BufReader};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
 
-use super::PATIENCE;
+use super::{Certificate, Mail, eventually};
 
-/// When it encrypts.
+pub(crate) const USER: &str = "desk@example.org";
+pub(crate) const MAIL_PASSWORD: &str = "s3cret /:@%?#";
+
+/// How one gets in.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Encrypts {
-    Never,
-    /// It offers STARTTLS, and takes nothing before it.
-    OnDemand,
-    Always,
+pub(crate) enum Entrance {
+    /// No TLS at all, no login.
+    Open,
+    /// STARTTLS, then a login by this mechanism.
+    StartTls(&'static str),
+    /// TLS from the first byte, then a login by PLAIN.
+    Tls,
 }
 
-/// What it does with the next mails.
+/// How it treats those who come.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Mood {
-    Takes,
-    /// Answers the recipient with this code.
-    Refuses(u16),
-    /// Says nothing any more once the recipient is named.
-    Hangs,
+pub(crate) enum Manner {
+    Take,
+    /// Closes each connection at once, as if it were away.
+    HangUp,
+    /// Answers every recipient with this.
+    Answer(&'static str),
+    /// Says nothing more once it has heard of this recipient.
+    HangFor(&'static str),
+    /// Takes the mail and goes away before it says so.
+    LoseReply,
 }
 
-/// A mail that was taken.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub(crate) struct Taken {
-    pub(crate) to: String,
-    pub(crate) data: String,
-    pub(crate) login: Option<(String, String)>,
-    pub(crate) encrypted: bool,
+/// A running mail server.
+pub(crate) struct MailServer {
+    address: SocketAddr,
+    pub(crate) certificate: Certificate,
+    desk: Arc<Desk>,
 }
 
-/// What it remembers.
-#[derive(Default)]
-struct Book {
-    taken: Vec<Taken>,
-    /// Every line that a client said, on all connections.
-    heard: Vec<String>,
+struct Desk {
+    entrance: Entrance,
+    tls: TlsAcceptor,
+    manner: Mutex<Manner>,
+    /// Commands, each with whether TLS hid it from others.
+    heard: Mutex<Vec<(bool, String)>>,
+    mails: Mutex<Vec<Mail>>,
+    /// Connections that came, and those that are over.
+    connections: Mutex<(usize, usize)>,
 }
 
-/// A mail server; dropped, it is away.
-pub(crate) struct Smtp {
-    pub(crate) port: u16,
-    book: Arc<Mutex<Book>>,
-    mood: Arc<Mutex<Mood>>,
-    serving: tokio::task::JoinHandle<()>,
-}
-
-impl Drop for Smtp {
-    fn drop(&mut self) {
-        self.serving.abort();
-    }
-}
-
-impl Smtp {
-    /// On a free port, or where one was before.
-    pub(crate) async fn start(encrypts: Encrypts, certificate: Option<&Path>, port: u16) -> Self {
-        let listener = TcpListener::bind(("127.0.0.1", port)).await.unwrap();
-        let port = listener.local_addr().unwrap().port();
-        let (book, mood) = (Arc::<Mutex<Book>>::default(), Arc::new(Mutex::new(Mood::Takes)));
-        let acceptor = certificate.map(acceptor);
-        let (kept, told) = (book.clone(), mood.clone());
-        let serving = tokio::spawn(async move {
-            let mut connections = tokio::task::JoinSet::new();
-            loop {
-                let (stream, _) = listener.accept().await.unwrap();
-                let talk =
-                    Talk { book: kept.clone(), mood: told.clone(), encrypts, acceptor: acceptor.clone() };
-                connections.spawn(talk.serve(stream));
+impl MailServer {
+    pub(crate) async fn start(entrance: Entrance) -> Self {
+        let certificate = Certificate::new();
+        let chain = vec![CertificateDer::from_pem_file(certificate.file("cert.pem")).unwrap()];
+        let key = PrivateKeyDer::from_pem_file(certificate.file("key.pem")).unwrap();
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let config = rustls::ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(chain, key)
+            .unwrap();
+        let desk = Arc::new(Desk {
+            entrance,
+            tls: TlsAcceptor::from(Arc::new(config)),
+            manner: Mutex::new(Manner::Take),
+            heard: Mutex::default(),
+            mails: Mutex::default(),
+            connections: Mutex::default(),
+        });
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let at_desk = desk.clone();
+        tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                tokio::spawn(at_desk.clone().attend(stream));
             }
         });
-        Self { port, book, mood, serving }
+        Self { address, certificate, desk }
     }
 
-    pub(crate) fn is(&self, mood: Mood) {
-        *self.mood.lock() = mood;
-    }
-
-    pub(crate) fn taken(&self) -> Vec<Taken> {
-        self.book.lock().taken.clone()
-    }
-
-    pub(crate) fn heard(&self) -> Vec<String> {
-        self.book.lock().heard.clone()
-    }
-
-    /// The mails, once there are so many.
-    pub(crate) async fn await_mails(&self, count: usize) -> Vec<Taken> {
-        self.wait(|book| book.taken.len() >= count).await;
-        self.taken()
-    }
-
-    /// Waits until so many lines like this were heard.
-    pub(crate) async fn await_lines(&self, start: &str, count: usize) {
-        self.wait(|book| book.heard.iter().filter(|line| line.starts_with(start)).count() >= count).await;
-    }
-
-    async fn wait(&self, is_enough: impl Fn(&Book) -> bool) {
-        let waiting = async {
-            while !is_enough(&self.book.lock()) {
-                tokio::time::sleep(Duration::from_millis(10)).await;
-            }
-        };
-        tokio::time::timeout(PATIENCE, waiting).await.expect("the mail server hears of it in time");
-    }
-}
-
-fn acceptor(folder: &Path) -> TlsAcceptor {
-    let certificate = CertificateDer::from_pem_file(folder.join("cert.pem")).unwrap();
-    let key = PrivateKeyDer::from_pem_file(folder.join("key.pem")).unwrap();
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let config = rustls::ServerConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .unwrap()
-        .with_no_client_auth()
-        .with_single_cert(vec![certificate], key)
-        .unwrap();
-    TlsAcceptor::from(Arc::new(config))
-}
-
-/// One connection.
-struct Talk {
-    book: Arc<Mutex<Book>>,
-    mood: Arc<Mutex<Mood>>,
-    encrypts: Encrypts,
-    acceptor: Option<TlsAcceptor>,
-}
-
-/// How a conversation ended.
-enum End {
-    Over,
-    StartTls,
-}
-
-impl Talk {
-    async fn serve(self, stream: tokio::net::TcpStream) {
-        if self.encrypts == Encrypts::Always {
-            let Ok(stream) = self.acceptor.as_ref().unwrap().accept(stream).await else { return };
-            self.talk(stream, true, true).await;
-            return;
-        }
-        let (mut stream, end) = self.talk(stream, false, true).await;
-        if matches!(end, End::StartTls) {
-            stream.flush().await.unwrap();
-            let Ok(stream) = self.acceptor.as_ref().unwrap().accept(stream).await else { return };
-            self.talk(stream, true, false).await;
+    /// `mail.smtp_url` for it.
+    pub(crate) fn url(&self) -> String {
+        let encode = |text| percent_encoding::utf8_percent_encode(text, percent_encoding::NON_ALPHANUMERIC);
+        let (user, password) = (encode(USER), encode(MAIL_PASSWORD));
+        match self.desk.entrance {
+            Entrance::Open => format!("smtp://{}?tls=none", self.address),
+            Entrance::StartTls(_) => format!("smtp://{user}:{password}@{}", self.address),
+            Entrance::Tls => format!("smtps://{user}:{password}@{}", self.address),
         }
     }
 
+    /// The same place with STARTTLS demanded and a login, whatever it offers.
+    pub(crate) fn url_with_starttls(&self) -> String {
+        format!("smtp://someone:{USER}@{}", self.address).replace("@example", "%40example")
+    }
+
+    /// The issuer of its certificate, as a setting.
+    pub(crate) fn issuer(&self) -> String {
+        self.certificate.file("cert.pem")
+    }
+
+    pub(crate) fn behave(&self, manner: Manner) {
+        *self.desk.manner.lock() = manner;
+    }
+
+    pub(crate) fn mails(&self) -> Vec<Mail> {
+        self.desk.mails.lock().clone()
+    }
+
+    /// The `nth` mail to this address, counted from 1, once it has come.
+    pub(crate) async fn await_mail(&self, to: &str, nth: usize) -> Mail {
+        let find = || self.mails().into_iter().filter(|mail| mail.to == to).nth(nth - 1);
+        eventually(&format!("mail {nth} to {to}"), find).await
+    }
+
+    /// Waits until a command that begins so was heard `times` times.
+    pub(crate) async fn await_heard(&self, start: &str, times: usize) {
+        let count = || self.heard().iter().filter(|(_, line)| line.starts_with(start)).count();
+        eventually(&format!("{times} {start}"), || (count() >= times).then_some(())).await;
+    }
+
+    /// Waits until so many connections have come and gone.
+    pub(crate) async fn await_over(&self, connections: usize) {
+        let over = || (self.desk.connections.lock().1 >= connections).then_some(());
+        eventually(&format!("the end of {connections} connections"), over).await;
+    }
+
+    pub(crate) fn heard(&self) -> Vec<(bool, String)> {
+        self.desk.heard.lock().clone()
+    }
+
+    /// How many connections came.
+    pub(crate) fn connections(&self) -> usize {
+        self.desk.connections.lock().0
+    }
+}
+
+impl Desk {
+    async fn attend(self: Arc<Self>, stream: TcpStream) {
+        self.connections.lock().0 += 1;
+        let _ = self.converse(stream).await;
+        self.connections.lock().1 += 1;
+    }
+
+    async fn converse(&self, stream: TcpStream) -> std::io::Result<()> {
+        if *self.manner.lock() == Manner::HangUp {
+            return Ok(());
+        }
+        if self.entrance == Entrance::Tls {
+            return self.talk(self.tls.accept(stream).await?, true, true).await.map(drop);
+        }
+        match self.talk(stream, false, true).await? {
+            Some(stream) => self.talk(self.tls.accept(stream).await?, true, false).await.map(drop),
+            None => Ok(()),
+        }
+    }
+
+    /// Talks until the other side is gone (`None`) or wants TLS from here on.
     async fn talk<S: AsyncRead + AsyncWrite + Unpin>(
         &self,
         stream: S,
-        encrypted: bool,
-        greets: bool,
-    ) -> (S, End) {
+        is_hidden: bool,
+        greet: bool,
+    ) -> std::io::Result<Option<S>> {
         let mut stream = BufReader::new(stream);
-        let (mut login, mut to) = (None, String::new());
-        if greets && say(&mut stream, "220 test").await.is_err() {
-            return (stream.into_inner(), End::Over);
+        if greet {
+            stream.write_all(b"220 test ESMTP\r\n").await?;
         }
+        let (mut is_in, mut line) = (self.entrance == Entrance::Open, String::new());
         loop {
-            let Some(line) = hear(&mut stream, &self.book).await else {
-                return (stream.into_inner(), End::Over);
-            };
-            let word = line.split([' ', ':']).next().unwrap_or_default().to_ascii_uppercase();
-            let needs_tls = self.encrypts == Encrypts::OnDemand && !encrypted;
-            let answer = match word.as_str() {
-                "EHLO" if needs_tls => "250-test\r\n250 STARTTLS".to_owned(),
-                "EHLO" => "250-test\r\n250 AUTH PLAIN LOGIN".to_owned(),
-                "STARTTLS" if needs_tls => {
-                    say(&mut stream, "220 go").await.unwrap();
-                    return (stream.into_inner(), End::StartTls);
+            line.clear();
+            if stream.read_line(&mut line).await? == 0 {
+                return Ok(None);
+            }
+            let command = line.trim_end().to_owned();
+            self.heard.lock().push((is_hidden, command.clone()));
+            let verb = command.split([' ', ':']).next().unwrap().to_ascii_uppercase();
+            let answer = match verb.as_str() {
+                "EHLO" => self.offers(is_hidden),
+                "STARTTLS" => {
+                    stream.write_all(b"220 go ahead\r\n").await?;
+                    return Ok(Some(stream.into_inner()));
                 }
                 "AUTH" => {
-                    login = plain(line.rsplit(' ').next().unwrap());
-                    "235 in".to_owned()
+                    is_in = self.is_login(&command, &mut stream).await?;
+                    (if is_in { "235 welcome" } else { "535 no" }).to_owned()
                 }
-                "MAIL" if needs_tls => "530 STARTTLS first".to_owned(),
-                "RCPT" => {
-                    to = line.split(['<', '>']).nth(1).unwrap_or_default().to_owned();
-                    let mood = *self.mood.lock();
-                    match mood {
-                        Mood::Takes => "250 ok".to_owned(),
-                        Mood::Refuses(code) => format!("{code} no: {to}"),
-                        Mood::Hangs => std::future::pending().await,
-                    }
-                }
+                "MAIL" if !is_in => "530 log in first".to_owned(),
+                "RCPT" => self.on_recipient(&command).await,
                 "DATA" => {
-                    say(&mut stream, "354 go").await.unwrap();
-                    let data = body(&mut stream).await;
-                    let (to, login) = (to.clone(), login.clone());
-                    self.book.lock().taken.push(Taken { to, data, login, encrypted });
+                    stream.write_all(b"354 go on\r\n").await?;
+                    self.take(&mut stream).await?;
+                    if *self.manner.lock() == Manner::LoseReply {
+                        return Ok(None);
+                    }
                     "250 taken".to_owned()
                 }
-                "QUIT" => "221 bye".to_owned(),
-                _ => "250 ok".to_owned(),
+                "QUIT" => {
+                    stream.write_all(b"221 bye\r\n").await?;
+                    return Ok(None);
+                }
+                "MAIL" | "NOOP" | "RSET" => "250 well".to_owned(),
+                _ => "500 what?".to_owned(),
             };
-            if say(&mut stream, &answer).await.is_err() || word == "QUIT" {
-                return (stream.into_inner(), End::Over);
+            stream.write_all(format!("{answer}\r\n").as_bytes()).await?;
+            stream.flush().await?;
+        }
+    }
+
+    fn offers(&self, is_hidden: bool) -> String {
+        let more = match (self.entrance, is_hidden) {
+            (Entrance::StartTls(_), false) => "250-STARTTLS\r\n".to_owned(),
+            (Entrance::StartTls(mechanism), true) => format!("250-AUTH {mechanism}\r\n"),
+            (Entrance::Tls, _) => "250-AUTH PLAIN\r\n".to_owned(),
+            // A login without TLS: a trap.
+            (Entrance::Open, _) => "250-AUTH PLAIN LOGIN\r\n".to_owned(),
+        };
+        format!("250-test\r\n{more}250 8BITMIME")
+    }
+
+    async fn is_login<S: AsyncRead + AsyncWrite + Unpin>(
+        &self,
+        command: &str,
+        stream: &mut BufReader<S>,
+    ) -> std::io::Result<bool> {
+        let decoded = |text: &str| {
+            let bytes = base64::engine::general_purpose::STANDARD.decode(text.trim()).unwrap();
+            String::from_utf8(bytes).unwrap()
+        };
+        if let Some(plain) = command.strip_prefix("AUTH PLAIN ") {
+            return Ok(decoded(plain) == format!("\0{USER}\0{MAIL_PASSWORD}"));
+        }
+        let mut said = Vec::new();
+        for question in ["VXNlcm5hbWU6", "UGFzc3dvcmQ6"] {
+            stream.write_all(format!("334 {question}\r\n").as_bytes()).await?;
+            let mut line = String::new();
+            stream.read_line(&mut line).await?;
+            said.push(decoded(&line));
+        }
+        Ok(command == "AUTH LOGIN" && said == [USER, MAIL_PASSWORD])
+    }
+
+    async fn on_recipient(&self, command: &str) -> String {
+        let manner = *self.manner.lock();
+        match manner {
+            Manner::Answer(answer) => answer.to_owned(),
+            Manner::HangFor(recipient) if command.contains(recipient) => std::future::pending().await,
+            Manner::HangFor(_) | Manner::Take | Manner::HangUp | Manner::LoseReply => "250 well".to_owned(),
+        }
+    }
+
+    /// Reads a mail up to its lone dot (RFC 5321 section 4.5.2).
+    async fn take<S: AsyncRead + Unpin>(&self, stream: &mut BufReader<S>) -> std::io::Result<()> {
+        let (mut mail, mut line) = (String::new(), String::new());
+        loop {
+            line.clear();
+            if stream.read_line(&mut line).await? == 0 {
+                return Err(std::io::ErrorKind::UnexpectedEof.into());
             }
+            if line == ".\r\n" {
+                break;
+            }
+            mail.push_str(line.strip_prefix('.').unwrap_or(&line));
         }
+        self.mails.lock().push(Mail::parse(&mail));
+        Ok(())
     }
-}
-
-async fn say(stream: &mut (impl AsyncWrite + Unpin), line: &str) -> std::io::Result<()> {
-    stream.write_all(format!("{line}\r\n").as_bytes()).await?;
-    stream.flush().await
-}
-
-async fn hear<S: AsyncRead + Unpin>(stream: &mut BufReader<S>, book: &Mutex<Book>) -> Option<String> {
-    let mut line = String::new();
-    let count = stream.read_line(&mut line).await.ok()?;
-    let line = line.trim_end().to_owned();
-    book.lock().heard.push(line.clone());
-    (count > 0).then_some(line)
-}
-
-/// Up to the lone dot, doubled dots made single again (RFC 5321 §4.5.2).
-async fn body<S: AsyncRead + Unpin>(stream: &mut BufReader<S>) -> String {
-    let mut data = String::new();
-    loop {
-        let mut line = String::new();
-        stream.read_line(&mut line).await.unwrap();
-        if line == ".\r\n" {
-            return data;
-        }
-        data.push_str(line.strip_prefix('.').unwrap_or(&line));
-    }
-}
-
-/// Name and password of AUTH PLAIN (RFC 4616).
-fn plain(text: &str) -> Option<(String, String)> {
-    let bytes = base64::engine::general_purpose::STANDARD.decode(text).ok()?;
-    let text = String::from_utf8(bytes).ok()?;
-    let mut parts = text.split('\0').skip(1).map(str::to_owned);
-    Some((parts.next()?, parts.next()?))
 }

@@ -77,7 +77,7 @@ CREATE TABLE trusts (
 CREATE INDEX trusts_of_account ON trusts (account_id);
 CREATE INDEX trusts_over ON trusts (expires_at);
 
--- Mail in two forms.
+-- Mail in two forms; rows of the first release have one.
 ALTER TABLE outbox ADD COLUMN html TEXT NOT NULL DEFAULT '';
 -- When it is worth nothing any more: it holds a code.
 ALTER TABLE outbox ADD COLUMN expires_at BIGINT;
