@@ -17,6 +17,7 @@ const counting = (methods) => methods.filter((method) => method !== 'BACKUPCODE'
 export function factorRows(account) {
   let methods = [];
   let codesLeft = 0;
+  let phones = 0;
   const totp = totpSetup(account, { onDone: totpIsOn, onClose: renderRows });
 
   async function turnOnMail() {
@@ -64,7 +65,13 @@ export function factorRows(account) {
       if (add) add.hidden = has;
     }
     byId('on-AUTHENTIFICATOR').hidden ||= totp.isOpen;
+    if (methods.includes('MOBILE') && phones === 0) warn('MOBILE', 'factors.no-phone');
     renderCodes(on);
+  }
+
+  function warn(method, key) {
+    byId(`state-${method}`).dataset.state = 'few';
+    say(byId(`state-${method}`), key);
   }
 
   function renderCodes(on) {
@@ -85,6 +92,7 @@ export function factorRows(account) {
   return {
     render(read, { publicUrl }) {
       ({ methods, codesLeft } = read);
+      phones = read.devices.filter((device) => device.trust_device).length;
       const link = `${publicUrl}/phone`;
       if (byId('phone-link').textContent !== link) {
         byId('phone-qr').replaceChildren(drawQr(link, 'factors.add-phone.qr'));

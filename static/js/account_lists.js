@@ -59,10 +59,16 @@ export function deviceLists(account) {
 
   const revoke = (token, deviceId, password) => revokeDevice({ token, deviceId, password });
 
+  /** What follows when a phone approves no more. */
+  function lastPhone(devices, methods) {
+    if (devices.filter((device) => device.trust_device).length > 1) return undefined;
+    const others = methods.some((method) => method !== 'MOBILE' && method !== 'BACKUPCODE');
+    return others ? 'sure.last-phone' : 'sure.last-phone.alone';
+  }
+
   function renderPhones(devices, methods) {
     const phones = devices.filter((device) => device.trust_device);
-    const others = methods.some((method) => method !== 'MOBILE' && method !== 'BACKUPCODE');
-    const more = phones.length > 1 ? undefined : others ? 'sure.last-phone' : 'sure.last';
+    const more = lastPhone(devices, methods);
     const items = phones.map((phone) =>
       entry(phone, {
         list: 'phone',
@@ -90,13 +96,13 @@ export function deviceLists(account) {
     byId('trusted-none').hidden = items.length > 0;
   }
 
-  function renderDevices(devices) {
+  function renderDevices(devices, methods) {
     const latest = (device) => device.last_used || device.date;
     const sorted = [...devices].sort((a, b) => b.current - a.current || latest(b) - latest(a));
     const items = sorted.map((device) => {
       const badges = [device.current && 'devices.this', device.trust_device && 'devices.approves'].filter(Boolean);
       const facts = [...programs(device), usedOf(device), ['span', 'devices.since', { time: at(device.date) }]];
-      const more = device.trust_device ? 'sure.revoke.phone' : undefined;
+      const more = device.trust_device ? lastPhone(devices, methods) ?? 'sure.revoke.phone' : undefined;
       const onAction = () => end(device, 'revoke', revoke, { focus: 'devices-title', more });
       return entry(device, { list: 'device', badges, facts, onAction, action: device.current ? null : 'devices.revoke' });
     });
@@ -107,7 +113,7 @@ export function deviceLists(account) {
     render({ devices, trusted, methods }) {
       renderPhones(devices, methods);
       renderTrusted(trusted);
-      renderDevices(devices);
+      renderDevices(devices, methods);
     },
 
     clear() {

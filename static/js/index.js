@@ -217,6 +217,8 @@ async function start() {
   byId('renew').addEventListener('click', renew);
   byId('forget').addEventListener('click', forget);
   byId('copy').addEventListener('click', () => copyFrom(byId('copy'), page.token, 'result.copy'));
+  // The browser may keep a page that was left, to show it again: that one begins anew.
+  addEventListener('pageshow', ({ persisted }) => persisted && location.reload());
   socket.addEventListener('change', render);
   socket.addEventListener('failure', ({ error }) => fail(error));
   socket.start();
