@@ -23,6 +23,7 @@ const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; i
 pub(super) fn routes() -> Router<Http> {
     Router::new()
         .route("/", get(|headers: HeaderMap| async move { file("index.html", &headers) }))
+        .route("/account", get(|headers: HeaderMap| async move { file("account.html", &headers) }))
         .route("/phone", get(|headers: HeaderMap| async move { file("phone.html", &headers) }))
         .route("/favicon.ico", get(|headers: HeaderMap| async move { file("favicon.svg", &headers) }))
         .route(

@@ -13,12 +13,14 @@ function level(acr) {
   return hasText(key) ? () => `${t(key)} (${acr})` : acr;
 }
 
+/** Whose login it is: under the kind's own name, where upstream's clients look for it. */
+export const emailOf = (claims, kinds) => claims.email ?? kinds.map(({ name }) => claims[name]).find(Boolean);
+
 /** The readable rows: `[name, value]`, values as text or as a function that gives it in the present language. */
 function rowsOf(claims, kinds) {
-  const email = claims.email ?? kinds.map(({ name }) => claims[name]).find(Boolean);
   return [
     ['sub', claims.sub],
-    ['email', email],
+    ['email', emailOf(claims, kinds)],
     ['amr', claims.amr?.join(', ')],
     ['acr', level(claims.acr)],
     ['device', claims.name_device ?? claims.device_id],

@@ -36,6 +36,9 @@ const CODE_OF_MESSAGE = {
   'token 2fa is invalid': 'invalid_code',
   'email is not a valid 2FA method': 'no_method',
   'no 2FA method associated with': 'no_method',
+  'the new password is too short: at least 8 characters': 'password_short',
+  'the new password is too long: at most 256 characters': 'password_long',
+  'the new password is too easy to guess': 'password_guessable',
   'Invalid JSON input': 'bad_message',
   'Invalid or missing field': 'bad_message',
 };

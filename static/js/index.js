@@ -2,7 +2,8 @@
 
 import { showClaims } from './claims.js';
 import { byId, copyFrom, countdown, fillKinds, focusOn, onSubmit, showError, showOnly } from './dom.js';
-import { factorForm } from './factor_form.js';
+import { TYPED, factorForm } from './factor_form.js';
+import { handOver, takeHandOver } from './hand_over.js';
 import { hush, say, startLanguages } from './i18n.js';
 import { drawQr } from './qr.js';
 import { LoginSocket, guessDeviceName, login, logout, pairingLink, settings } from './readylogin.js';
@@ -66,7 +67,7 @@ async function submit() {
     const onWaiting = ({ methods }) => showWaiting(methods);
     finish(await login({ ...person, socket, signal: attempt.signal, onWaiting }));
   } catch (error) {
-    // Cancelled, or a backup code was quicker: nothing went wrong.
+    // Cancelled, or a typed code was quicker: nothing went wrong.
     if (!attempt.signal.aborted) loginFailed(error);
   } finally {
     say(byId('submit'), 'login.submit');
@@ -84,7 +85,7 @@ function showWaiting(methods) {
 
 function loginFailed(error) {
   page.waiting = false;
-  // The backup code form may be open beside the wait; a lost phone is no reason to take it away.
+  // The form for codes may be open beside the wait; a lost phone is no reason to take it away.
   const stays = factor.isOpen && ENDED.has(error.code);
   if (!stays) factor.close();
   if (error.code === 'no_mobile') {
@@ -128,13 +129,24 @@ function finish(token) {
 }
 
 /** On a borrowed computer nothing may be left of the login, the address included. */
-async function forget() {
-  const { token } = page;
+function wipe() {
   page.token = null;
   remember({});
   byId('email').value = '';
   byId('token').value = '';
   byId('claims').replaceChildren();
+}
+
+/** Takes the login along to the page of the account, so that nobody has to prove everything twice. */
+function manage() {
+  handOver(page.token);
+  wipe();
+  location.assign('/account');
+}
+
+async function forget() {
+  const { token } = page;
+  wipe();
   socket.start();
   render();
   focusOn(byId('login-title'));
@@ -181,25 +193,32 @@ function renderWaiting() {
   const approved = socket.state === 'approved';
   say(byId('waiting-text'), approved ? 'waiting.finishing' : 'waiting.text', { email: who().email });
   showOnly({ left: !approved, 'match-box': Boolean(socket.match) && !approved, 'waiting-actions': !factor.isOpen });
+  const typed = page.methods.some((method) => TYPED.includes(method) && method !== 'BACKUPCODE');
+  say(byId('use-another'), typed ? 'waiting.another' : 'waiting.other');
   timeLeft.tick();
   byId('match').textContent = socket.match ? `${socket.match.slice(0, 3)} ${socket.match.slice(3)}` : '';
 }
 
-function useBackup() {
-  factor.open(page.methods, 'BACKUPCODE');
+/** The phone keeps its question meanwhile: whichever is quicker counts. */
+function useAnotherWay() {
+  factor.open(page.methods);
   render();
 }
 
 async function start() {
   const remembered = recall();
+  takeHandOver(); // One that nobody took is not left lying about.
   startLanguages();
   byId('email').value ||= remembered.email ?? '';
   onSubmit(byId('login-form'), byId('submit'), submit);
   byId('cancel').addEventListener('click', cancel);
-  byId('use-backup').addEventListener('click', useBackup);
+  byId('use-another').addEventListener('click', useAnotherWay);
+  byId('manage').addEventListener('click', manage);
   byId('renew').addEventListener('click', renew);
   byId('forget').addEventListener('click', forget);
   byId('copy').addEventListener('click', () => copyFrom(byId('copy'), page.token, 'result.copy'));
+  // The browser may keep a page that was left, to show it again: that one begins anew.
+  addEventListener('pageshow', ({ persisted }) => persisted && location.reload());
   socket.addEventListener('change', render);
   socket.addEventListener('failure', ({ error }) => fail(error));
   socket.start();

@@ -81,6 +81,8 @@ export class LoginSocket extends EventTarget {
 
   /** Closes for good and forgets the pairing: after the exchange, or when the login is given up. */
   finish() {
+    // A new hello ends the old ask at once; the phone would otherwise show it until its time is over.
+    if (this.state === 'asked') this.#line.send({ action: 'readyLogin', ...this.#context });
     this.#reset(new LoginError('cancelled'));
     this.#line.close();
     this.#to('idle');

@@ -1,9 +1,10 @@
 // The page of an approving phone: signed in once, then it waits for logins and answers them.
 
-import { byId, copyFrom, el, focusOn, showError, showOnly } from './dom.js';
-import { hush, say, startLanguages, t } from './i18n.js';
+import { codesCard } from './codes.js';
+import { byId, focusOn, showError, showOnly } from './dom.js';
+import { hush, say, startLanguages } from './i18n.js';
 import { AskCards } from './phone_asks.js';
-import { enrol, signInForm, withFreshPassword } from './phone_signin.js';
+import { enrol, signInForm, withPassword } from './phone_signin.js';
 import { PhoneSocket, currentDevice, decodeClaims, revokeDevice, settings } from './readylogin.js';
 
 const STORED = 'readylogin.phone';
@@ -18,6 +19,7 @@ const asks = new AskCards({
   respond: (uuid, yes, options) => socket.respond(uuid, yes, options),
 });
 const signIn = signInForm(signedIn);
+const codes = codesCard({ onKept: () => focusOn(byId('asks-title')) });
 const fail = (error) => showError(byId('error'), error);
 
 function inform(key) {
@@ -48,14 +50,14 @@ function setStatus(state, key = `phone.state.${state}`) {
   say(byId('status'), key);
 }
 
-function signedIn(who, codes) {
+function signedIn(who, newCodes) {
   phone = who;
   save();
   fail(null);
   inform(null);
-  if (codes?.length) showCodes(codes);
   connect();
-  focusOn(byId(codes?.length ? 'codes-title' : 'asks-title'));
+  if (newCodes?.length) codes.show(newCodes, phone.email);
+  else focusOn(byId('asks-title'));
 }
 
 /** Back to the sign-in form, with a sentence that says why. */
@@ -65,7 +67,7 @@ function signOut(reason) {
   phone = null;
   localStorage.removeItem(STORED);
   asks.clear();
-  hideCodes();
+  codes.hide();
   showOnly({ approver: false, leave: false });
   setStatus('signed-out');
   signIn.open(Boolean(scanned));
@@ -126,30 +128,6 @@ async function showScanned() {
   }
 }
 
-function showCodes(codes) {
-  const text = `${t('phone.codes.file', { email: phone.email })}\n\n${codes.join('\n')}\n`;
-  byId('backup-codes').replaceChildren(...codes.map((code) => el('li', {}, el('code', { textContent: code }))));
-  byId('codes-download').href = URL.createObjectURL(new Blob([text], { type: 'text/plain' }));
-  byId('codes-download').download = 'readylogin-backup-codes.txt';
-  byId('codes-copy').onclick = () => copyFrom(byId('codes-copy'), codes.join('\n'), 'phone.codes.copy');
-  byId('codes').hidden = false;
-}
-
-/** Shown once: afterwards they are nowhere on this page. */
-function hideCodes() {
-  const { href } = byId('codes-download');
-  if (href) URL.revokeObjectURL(href);
-  byId('codes-download').removeAttribute('href');
-  byId('codes-copy').onclick = null;
-  byId('backup-codes').replaceChildren();
-  byId('codes').hidden = true;
-}
-
-function codesKept() {
-  hideCodes();
-  focusOn(byId('asks-title'));
-}
-
 /** Over HTTP a token counts until it expires; the socket gives a fresh one. */
 async function usableToken() {
   const left = (decodeClaims(phone.token)?.exp ?? 0) * 1000 - Date.now();
@@ -189,7 +167,7 @@ async function forget() {
 
 async function revoke(token) {
   const { id } = await currentDevice({ token });
-  await withFreshPassword((password) => {
+  await withPassword((password) => {
     // Its own revocation would otherwise come back over the socket as news.
     socket?.close();
     return revokeDevice({ token, deviceId: id, password });
@@ -198,7 +176,6 @@ async function revoke(token) {
 
 async function start() {
   startLanguages();
-  byId('codes-kept').addEventListener('click', codesKept);
   byId('retrust').addEventListener('click', retrust);
   byId('forget').addEventListener('click', () => askToLeave(true));
   byId('leave-yes').addEventListener('click', forget);

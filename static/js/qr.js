@@ -29,13 +29,14 @@ function pathOf(rows) {
 /**
  * Dark on white in every colour scheme: many scanners cannot read it the other way round.
  * @param {string} link
+ * @param {string} [label] the key of a text that says what it is
  * @returns {SVGElement}
  */
-export function drawQr(link) {
+export function drawQr(link, label = 'qr.label') {
   const { data, size } = encode(link, { ecc: 'M', border: QUIET_ZONE });
   const picture = svg('svg', { viewBox: `0 0 ${size} ${size}`, 'shape-rendering': 'crispEdges', role: 'img' });
-  picture.setAttribute('aria-label', t('qr.label'));
-  picture.dataset.i18nLabel = 'qr.label';
+  picture.setAttribute('aria-label', t(label));
+  picture.dataset.i18nLabel = label;
   picture.append(
     svg('rect', { width: size, height: size, fill: '#fff' }),
     svg('path', { d: pathOf(data), fill: '#000' }),

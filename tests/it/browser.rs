@@ -1,12 +1,15 @@
 //! The pages in a real browser: what a person sees, types and presses. Run by `tests/run browser`.
 
+mod account;
 mod driver;
+mod factors;
 mod keyboard;
 mod language;
 mod leaving;
 mod login;
 mod pictures;
 mod policy;
+mod proofs;
 mod reconnect;
 mod scan;
 mod steps;

@@ -10,7 +10,7 @@ use crate::harness::PASSWORD;
 const STOPS: usize = 12;
 
 /// Presses Tab until the keyboard is there, where it can be seen.
-async fn tab_to(page: &Window, css: &str) {
+pub(super) async fn tab_to(page: &Window, css: &str) {
     for _ in 0..STOPS {
         page.press(Key::Tab).await;
         if page.is_focused(css).await {

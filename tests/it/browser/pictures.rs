@@ -49,6 +49,11 @@ impl Window {
         self.resize(self.size()).await;
     }
 
+    /// Keeps a picture of the page as it goes to paper.
+    pub(super) async fn print(&self, name: &str) {
+        self.keep(name).await;
+    }
+
     /// Nothing is cut off or has to be scrolled to the side.
     async fn expect_to_fit(&self, name: &str) {
         let script = "const width = document.documentElement.clientWidth; \

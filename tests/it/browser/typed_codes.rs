@@ -29,7 +29,7 @@ async fn a_backup_code_does_where_no_phone_is_at_hand() {
     let (ann, phone) = server.person_with_phone("ann").await;
     let page = desktop(&server).await;
     page.log_in(&ann).await;
-    page.click("#use-backup").await;
+    page.click("#use-another").await;
     page.focuses("#backup-code").await;
     page.picture("login-9-backup-code").await;
 
