@@ -12,6 +12,7 @@ use lettre::transport::smtp::extension::ClientId;
 use lettre::{AsyncSmtpTransport, AsyncTransport as _, Message, Tokio1Executor};
 use tokio::io::AsyncWriteExt as _;
 
+use super::NOBODY;
 use crate::config::{self, Encryption};
 use crate::domain::time::Timestamp;
 use crate::store::outbox::Waiting;
@@ -71,6 +72,7 @@ impl Transport {
         let message = message(from, mail).map_err(|e| Failure::Refused(e.to_string()))?;
         match self {
             Self::Folder(folder) => write(folder, mail, &message.formatted()).await.map_err(|e| later(&e)),
+            Self::Smtp(..) if mail.recipient == NOBODY => Ok(()),
             Self::Smtp(smtp, limit) => match tokio::time::timeout(*limit, smtp.send(message)).await {
                 Err(_) => Err(Failure::Later("the mail server takes too long".to_owned())),
                 Ok(Ok(_)) => Ok(()),
@@ -111,9 +113,11 @@ fn tls(host: &str, ca: Option<&Path>) -> Result<TlsParameters, config::Error> {
 fn message(from: &Mailbox, mail: &Waiting) -> anyhow::Result<Message> {
     let date = std::time::SystemTime::UNIX_EPOCH + mail.created_at.since(Timestamp(0));
     let name = format!("{}.{}", letters(mail.created_at.0), letters(mail.id));
+    let is_anybody_s = mail.recipient != NOBODY;
+    let to = if is_anybody_s { Mailbox::new(None, mail.recipient.parse()?) } else { from.clone() };
     let builder = Message::builder()
         .from(from.clone())
-        .to(Mailbox::new(None, mail.recipient.parse()?))
+        .to(to)
         .date(date)
         .message_id(Some(format!("<{name}@{}>", from.email.domain())))
         .subject(&mail.subject);
@@ -149,7 +153,11 @@ async fn write(folder: &Path, mail: &Waiting, bytes: &[u8]) -> std::io::Result<(
         .await?;
     out.write_all(bytes).await?;
     out.sync_all().await?;
-    tokio::fs::rename(&draft, &file).await?;
+    if mail.recipient == NOBODY {
+        tokio::fs::remove_file(&draft).await?;
+    } else {
+        tokio::fs::rename(&draft, &file).await?;
+    }
     // The name, too, has to survive a power failure before the outbox forgets the mail.
     tokio::fs::File::open(folder).await?.sync_all().await
 }
