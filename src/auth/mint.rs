@@ -1,104 +1,26 @@
 //! The mint: the one place where a session begins and an access token comes from. One transaction checks the account,
 //! its block, the factor and its single use, and writes the session and the audit row; only then is anything signed.
 
+mod check;
+
 use std::net::IpAddr;
 use std::time::Duration;
 
-use super::second_factor::{Checked, SecondFactor};
+use super::login::{Credential, First, Login, Minted, Wish};
+use super::second_factor::SecondFactor;
 use super::{Auth, Error, refresh};
 use crate::crypto::random;
 use crate::crypto::seal::digest;
 use crate::domain::account::Account;
 use crate::domain::claims::{Grant, Proof};
-use crate::domain::device::DeviceFacts;
-use crate::domain::factor::Method;
 use crate::domain::ids::{DeviceId, SessionId};
-use crate::domain::language::Language;
-use crate::domain::secret::{
-    AccessToken, BackupCode, ChallengeToken, OneTimeCode, RefreshToken, SessionToken, Ticket, TrustToken,
-};
+use crate::domain::secret::{AccessToken, SessionToken, TrustToken};
 use crate::domain::time::Timestamp;
-use crate::mail::{self, Letter};
 use crate::store::challenges::{self, Challenge};
-use crate::store::{self, Tx, accounts, audit, devices, factors, sessions, trusts};
+use crate::store::{self, Tx, accounts, audit, devices, factors, sessions};
 
-/// Wrong codes that a sign-in under way stands (CONTRACT.md section 6).
-const CHALLENGE_TRIES: u32 = 5;
 /// The longest that a session lasts whose owner does not want to be remembered.
 const FORGOTTEN: Duration = Duration::from_secs(86_400);
-
-/// What stands for the password.
-#[derive(Clone, Debug)]
-pub(crate) enum First {
-    /// It was proven just now.
-    Password(Box<Account>),
-    /// It was proven at the begin of this sign-in.
-    Challenge(ChallengeToken),
-}
-
-/// What is presented beside the password.
-#[derive(Clone, Debug)]
-pub(crate) enum Credential {
-    /// Nothing: enough only while no second factor is on.
-    PasswordAlone,
-    /// Nothing but the device's being trusted.
-    Trust(TrustToken),
-    /// The code of an approval.
-    Ticket(Ticket),
-    /// A mailed code, or something that is nothing at all: it counts as a wrong one.
-    MailedCode(OneTimeCode),
-    /// The code of an authenticator app.
-    Totp(OneTimeCode),
-    /// A backup code.
-    BackupCode(BackupCode),
-}
-
-/// Who logs in, from where, and what is wanted.
-#[derive(Clone, Debug)]
-pub(crate) struct Login {
-    pub(crate) device: DeviceFacts,
-    pub(crate) client_id: Option<String>,
-    pub(crate) source: IpAddr,
-    /// What the client asked for: the language of this account's mail from now on.
-    pub(crate) language: Option<Language>,
-    pub(crate) wish: Wish,
-}
-
-/// What a client wants beside an access token.
-#[derive(Clone, PartialEq, Eq, Default, Debug)]
-pub(crate) enum Wish {
-    /// Nothing.
-    #[default]
-    AccessToken,
-    /// A refresh token.
-    RefreshToken,
-    /// No session at all: only that the factor is proven and used up.
-    Nothing,
-    /// A cookie session.
-    Cookie {
-        /// Whether it may outlive the browser; a sign-in under way has its own word for that.
-        remember: bool,
-        /// Whether this device is not to be asked for a second factor again.
-        trust: bool,
-        agent: String,
-    },
-}
-
-/// A login that was made.
-#[derive(Debug)]
-pub(crate) struct Minted {
-    pub(crate) token: AccessToken,
-    pub(crate) account: Account,
-    pub(crate) session_begins: Timestamp,
-    pub(crate) session_ends: Timestamp,
-    pub(crate) session_token: Option<SessionToken>,
-    pub(crate) refresh_token: Option<RefreshToken>,
-    /// What the device is known by from now on, if it is trusted.
-    pub(crate) trust: Option<TrustToken>,
-    pub(crate) remember: bool,
-    /// Whether a second factor is on.
-    pub(crate) two_factor: bool,
-}
 
 /// What the transaction needs to know, owned by it.
 struct Order {
@@ -267,79 +189,6 @@ impl Order {
         Ok(outcome)
     }
 
-    /// Checks the credential, and what the sign-in under way stands.
-    async fn prove(
-        &self,
-        tx: &mut Tx,
-        account: &Account,
-        hash: Option<&[u8; 32]>,
-        under_way: Option<Challenge>,
-    ) -> Checked {
-        let (Some(hash), Some(under_way)) = (hash, under_way) else { return self.check(tx, account).await };
-        // A mailed code counts its own tries, and dies without the sign-in.
-        let counts_here = matches!(self.credential, Credential::Totp(_) | Credential::BackupCode(_));
-        if counts_here && under_way.tries >= CHALLENGE_TRIES && account.block_left(self.now).is_none() {
-            challenges::end(tx, hash).await?;
-            return Ok(Err(Error::TooManyTries));
-        }
-        let checked = self.check(tx, account).await?;
-        match &checked {
-            Ok(_) => {
-                challenges::end(tx, hash).await?;
-            }
-            Err(Error::InvalidTotp | Error::InvalidBackupCode) => challenges::tried(tx, hash).await?,
-            Err(_) => {}
-        }
-        Ok(checked)
-    }
-
-    async fn check(&self, tx: &mut Tx, account: &Account) -> Checked {
-        let mut methods = factors::methods(tx, account.id).await?;
-        let has_codes = methods.contains(&Method::BackupCode);
-        methods.retain(|method| method.turns_on());
-        let has_method = !methods.is_empty();
-        let worn_out = factors::worn_out(tx, account.id, self.factor.policy.disable_after).await?;
-        let usable = || methods.iter().copied().filter(|method| !worn_out.contains(method)).collect();
-        let is_step = matches!(self.first, First::Challenge(_));
-        match &self.credential {
-            Credential::PasswordAlone | Credential::Trust(_) if !has_method => Ok(Ok(Proof::Password)),
-            Credential::PasswordAlone => Ok(Err(Error::SecondFactorNeeded(usable()))),
-            Credential::Trust(token) => {
-                let known = self.renew_trust(tx, account, token).await?;
-                Ok(if known { Ok(Proof::Password) } else { Err(Error::SecondFactorNeeded(usable())) })
-            }
-            Credential::Ticket(ticket) => self.factor.ticket(tx, account, ticket, has_method).await,
-            Credential::MailedCode(code) if methods.contains(&Method::Email) => {
-                self.factor.mailed_code(tx, account, code, !is_step).await
-            }
-            Credential::MailedCode(_) => self.factor.unexpected_mailed_code(tx, account, has_method).await,
-            Credential::Totp(_) if is_step && !methods.contains(&Method::Authenticator) => {
-                Ok(Err(Error::TotpNotEnabled))
-            }
-            Credential::Totp(code) => {
-                let is_on = methods.contains(&Method::Authenticator);
-                self.factor.totp(tx, account, code, is_on).await
-            }
-            Credential::BackupCode(_) if is_step && !has_codes => Ok(Err(Error::NoBackupCodes)),
-            Credential::BackupCode(code) => self.factor.backup_code(tx, account, code, has_codes).await,
-        }
-    }
-
-    async fn renew_trust(
-        &self,
-        tx: &mut Tx,
-        account: &Account,
-        token: &TrustToken,
-    ) -> Result<bool, store::Error> {
-        let (old, new) = (digest(token.expose().as_bytes()), digest(self.trust_token.expose().as_bytes()));
-        trusts::renew(tx, self.term(account), &old, &new, self.now).await
-    }
-
-    fn term(&self, account: &Account) -> trusts::Term<'_> {
-        let expires_at = self.now.plus(self.trust_ttl);
-        trusts::Term { account: account.id, ip: &self.login.device.ip, expires_at }
-    }
-
     /// Begins the session.
     async fn begin(
         &self,
@@ -395,13 +244,6 @@ impl Order {
         // As it is now: a mailed code may just have proven its address.
         let account = accounts::by_id(tx, account.id).await?.unwrap_or(account);
         Ok(Filled { grant, account, session_ends, trusted, remember, two_factor })
-    }
-
-    async fn trust(&self, tx: &mut Tx, account: &Account) -> Result<(), store::Error> {
-        let (hash, name) = (digest(self.trust_token.expose().as_bytes()), &self.login.device.name);
-        trusts::insert(tx, self.term(account), &hash, name, self.now).await?;
-        let letter = Letter::DeviceTrusted { device: name, source: &self.login.device.ip };
-        mail::post(tx, letter, account.email.as_given(), account.language.unwrap_or_default(), self.now).await
     }
 
     fn claims(

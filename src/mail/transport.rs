@@ -20,12 +20,15 @@ use crate::store::outbox::Waiting;
 /// Connections to the mail server, and so mails on their way at the same time.
 pub(super) const CONNECTIONS: usize = 4;
 
+/// So many commands it takes at most to hand over a mail, from the greeting on.
+const COMMANDS: u32 = 10;
+
 /// Where mail goes.
 #[derive(Debug)]
 pub(crate) enum Transport {
     /// One `.eml` file each.
     Folder(PathBuf),
-    /// A mail server, and how long one mail may take.
+    /// A mail server, and how long one command may take.
     Smtp(AsyncSmtpTransport<Tokio1Executor>, Duration),
 }
 
@@ -73,11 +76,15 @@ impl Transport {
         match self {
             Self::Folder(folder) => write(folder, mail, &message.formatted()).await.map_err(|e| later(&e)),
             Self::Smtp(..) if mail.recipient == NOBODY => Ok(()),
-            Self::Smtp(smtp, limit) => match tokio::time::timeout(*limit, smtp.send(message)).await {
-                Err(_) => Err(Failure::Later("the mail server takes too long".to_owned())),
-                Ok(Ok(_)) => Ok(()),
-                Ok(Err(e)) => Err(told(&e)),
-            },
+            // The transport itself gives up a command that takes too long, and then closes its connection; one that is
+            // cancelled from here is left in its pool. So this is for a server that answers, but never comes to an end.
+            Self::Smtp(smtp, limit) => {
+                match tokio::time::timeout(*limit * COMMANDS, smtp.send(message)).await {
+                    Err(_) => Err(Failure::Later("the mail server takes too long".to_owned())),
+                    Ok(Ok(_)) => Ok(()),
+                    Ok(Err(e)) => Err(told(&e)),
+                }
+            }
         }
     }
 }

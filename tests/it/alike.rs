@@ -48,7 +48,7 @@ fn told(answer: &Answer) -> String {
 async fn http_answers_are_the_same_to_the_letter() {
     let server = Server::start(&[]).await;
     let phone = accounts(&server).await;
-    for route in ["login", "mobile_2fa", "email_2fa", "backup_code_2fa"] {
+    for route in ["login", "mobile_2fa", "email_2fa", "backup_code_2fa", "third_party_2fa"] {
         let mut answers = Vec::new();
         for email in NAMED {
             let body = json!({
@@ -144,27 +144,60 @@ pub(crate) fn check_alike(a: &[Duration], b: &[Duration], what: &str) {
 }
 
 #[tokio::test]
+async fn the_other_surfaces_answer_the_same_to_the_letter() {
+    let server = Server::start(&[]).await;
+    let _phone = accounts(&server).await;
+    let addresses = NAMED.iter().filter(|name| name.contains('@'));
+    let mut answers = vec![Vec::new(); 3];
+    for email in addresses {
+        let sign_in = json!({"email": email, "password": "wrong password"});
+        answers[0].push(told(&server.http.post("/api/auth/sign-in/email", &sign_in).await.expect(401)));
+        let first = json!({"username": email, "password": "wrong password", "provider": "Email"});
+        let path = "/users/two_step_verification_login";
+        answers[1].push(told(&server.http.post(path, &first).await.expect(401)));
+        let second = json!({"email": email, "provider": "Email", "token": "123456"});
+        let path = "/users/two_step_verification_confirm";
+        answers[2].push(told(&server.http.post(path, &second).await.expect(400)));
+    }
+    for mut same in answers {
+        same.dedup();
+        assert_eq!(same.len(), 1, "{same:#?}");
+    }
+}
+
+/// Where a wrong password is refused: a route, and the name of the field with the address in it.
+const PASSWORD_STEPS: &[(&str, &str)] = &[
+    ("/auth/p/login", "email"),
+    ("/api/auth/sign-in/email", "email"),
+    ("/users/two_step_verification_login", "username"),
+];
+
+#[tokio::test]
 async fn refusals_take_the_same_time() {
     // A hash's real work: the passwords of the other tests cost next to nothing, and would hide it.
     let settings = [("PASSWORD__MEMORY_KIB", "8192"), ("PASSWORD__THREADS", "1")];
     let server = Server::start(&settings).await;
     let _phone = accounts(&server).await;
     let clock = Clock::system();
-    let names = ["unknown@example.org", "plain@example.org", "disabled@example.org", "no address"];
-    let mut samples = vec![Vec::new(); names.len()];
-    for round in 0..85 {
-        for (name, sample) in names.iter().zip(&mut samples) {
-            let body = json!({"email": name, "password": "wrong password"});
+    let names = ["unknown@example.org", "plain@example.org", "disabled@example.org"];
+    let mut asked: Vec<_> = PASSWORD_STEPS.iter().flat_map(|step| names.map(|name| (step, name))).collect();
+    asked.push((&PASSWORD_STEPS[0], "no address"));
+    let mut samples = vec![Vec::new(); asked.len()];
+    for round in 0..65 {
+        for (((path, field), name), sample) in asked.iter().zip(&mut samples) {
+            let mut body = json!({"password": "wrong password", "provider": "Email"});
+            body[*field] = json!(name);
             let begun = clock.uptime();
-            server.http.post("/auth/p/login", &body).await.expect(401);
+            server.http.post(path, &body).await.expect(401);
             // The first ones warm caches up.
             if round >= 5 {
                 sample.push(clock.uptime() - begun);
             }
         }
     }
-    for (name, sample) in names.iter().zip(&samples).skip(1) {
-        check_alike(&samples[0], sample, name);
+    for (at, sample) in samples.iter().enumerate() {
+        let unknown = asked.iter().position(|(step, _)| *step == asked[at].0).unwrap();
+        check_alike(&samples[unknown], sample, &format!("{:?}", asked[at]));
     }
 }
 

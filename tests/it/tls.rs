@@ -14,7 +14,7 @@ use tokio_rustls::client::TlsStream;
 use crate::harness::{PASSWORD, Server, Socket, all_settings, run};
 
 /// A certificate for the loopback address, its key beside it.
-struct Certificate {
+pub(crate) struct Certificate {
     folder: tempfile::TempDir,
 }
 
@@ -55,7 +55,7 @@ fn self_signed() -> [Vec<u8>; 2] {
 }
 
 impl Certificate {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let [certificate, key] = self_signed();
         for (file, label, bytes) in
@@ -68,7 +68,11 @@ impl Certificate {
         Self { folder }
     }
 
-    fn file(&self, name: &str) -> String {
+    pub(crate) fn path(&self) -> &std::path::Path {
+        self.folder.path()
+    }
+
+    pub(crate) fn file(&self, name: &str) -> String {
         self.folder.path().join(name).display().to_string()
     }
 

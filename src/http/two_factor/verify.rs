@@ -11,7 +11,7 @@ use super::factors::rotated;
 use super::sign::{login, signed_in};
 use super::who::{Asker, Session, Who};
 use crate::auth::cookie::{InSession, fresh_session_token};
-use crate::auth::enrol::Profile;
+use crate::auth::profile::Profile;
 use crate::auth::{Credential, Error, First, Minted, Wish};
 use crate::domain::factor::Method;
 use crate::domain::secret::{BackupCode, ChallengeToken};

@@ -2,15 +2,18 @@
 
 mod client;
 mod codes;
+mod cookies;
 mod people;
 mod process;
 mod sealed;
+pub(crate) mod smtp;
 mod socket;
 mod store;
 mod totp;
 
 pub(crate) use client::{Answer, Http};
 pub(crate) use codes::{letters_to, mailed_code, wrong};
+pub(crate) use cookies::{Browser, refused};
 pub(crate) use people::{PASSWORD, Person, Phone, current_device};
 pub(crate) use process::{Finished, Process, run};
 pub(crate) use sealed::{SealFile, key_rows, seal, sealed_rows, unseal};

@@ -51,6 +51,11 @@ impl Person {
         Self { kind, email: email.to_owned(), token, http: http.clone() }
     }
 
+    /// Somebody who has an account already, and no token yet.
+    pub(crate) fn known(http: &Http, kind: &'static str, email: &str) -> Self {
+        Self { kind, email: email.to_owned(), token: String::new(), http: http.clone() }
+    }
+
     /// The same person at another server on the same store.
     pub(crate) fn at(&self, place: &impl Place) -> Self {
         Self { http: place.http().clone(), ..self.clone() }

@@ -1,0 +1,84 @@
+//! What a login is asked with, and what it leads to.
+
+use std::net::IpAddr;
+
+use crate::domain::account::Account;
+use crate::domain::device::DeviceFacts;
+use crate::domain::language::Language;
+use crate::domain::secret::{
+    AccessToken, BackupCode, ChallengeToken, OneTimeCode, RefreshToken, SessionToken, Ticket, TrustToken,
+};
+use crate::domain::time::Timestamp;
+
+/// What stands for the password.
+#[derive(Clone, Debug)]
+pub(crate) enum First {
+    /// It was proven just now.
+    Password(Box<Account>),
+    /// It was proven at the begin of this sign-in.
+    Challenge(ChallengeToken),
+}
+
+/// What is presented beside the password.
+#[derive(Clone, Debug)]
+pub(crate) enum Credential {
+    /// Nothing: enough only while no second factor is on.
+    PasswordAlone,
+    /// Nothing but the device's being trusted.
+    Trust(TrustToken),
+    /// The code of an approval.
+    Ticket(Ticket),
+    /// A mailed code, or something that is nothing at all: it counts as a wrong one.
+    MailedCode(OneTimeCode),
+    /// The code of an authenticator app.
+    Totp(OneTimeCode),
+    /// A backup code.
+    BackupCode(BackupCode),
+}
+
+/// Who logs in, from where, and what is wanted.
+#[derive(Clone, Debug)]
+pub(crate) struct Login {
+    pub(crate) device: DeviceFacts,
+    pub(crate) client_id: Option<String>,
+    pub(crate) source: IpAddr,
+    /// What the client asked for: the language of this account's mail from now on.
+    pub(crate) language: Option<Language>,
+    pub(crate) wish: Wish,
+}
+
+/// What a client wants beside an access token.
+#[derive(Clone, PartialEq, Eq, Default, Debug)]
+pub(crate) enum Wish {
+    /// Nothing.
+    #[default]
+    AccessToken,
+    /// A refresh token.
+    RefreshToken,
+    /// No session at all: only that the factor is proven and used up.
+    Nothing,
+    /// A cookie session.
+    Cookie {
+        /// Whether it may outlive the browser; a sign-in under way has its own word for that.
+        remember: bool,
+        /// Whether this device is not to be asked for a second factor again.
+        trust: bool,
+        agent: String,
+    },
+}
+
+/// A login that was made.
+#[derive(Debug)]
+pub(crate) struct Minted {
+    pub(crate) token: AccessToken,
+    pub(crate) account: Account,
+    pub(crate) session_begins: Timestamp,
+    pub(crate) session_ends: Timestamp,
+    pub(crate) session_token: Option<SessionToken>,
+    pub(crate) refresh_token: Option<RefreshToken>,
+    /// What the device is known by from now on, if it is trusted.
+    pub(crate) trust: Option<TrustToken>,
+    pub(crate) remember: bool,
+    /// Whether a second factor is on.
+    pub(crate) two_factor: bool,
+}

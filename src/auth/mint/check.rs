@@ -1,0 +1,100 @@
+//! What the mint asks for before it begins a session: the second factor, or what stands for it.
+
+use super::Order;
+use crate::auth::Error;
+use crate::auth::login::{Credential, First};
+use crate::auth::second_factor::Checked;
+use crate::crypto::seal::digest;
+use crate::domain::account::Account;
+use crate::domain::claims::Proof;
+use crate::domain::factor::Method;
+use crate::domain::secret::TrustToken;
+use crate::mail::{self, Letter};
+use crate::store::challenges::{self, Challenge};
+use crate::store::{self, Tx, factors, trusts};
+
+/// Wrong codes that a sign-in under way stands (CONTRACT.md section 6).
+const CHALLENGE_TRIES: u32 = 5;
+
+impl Order {
+    /// Checks the credential, and what the sign-in under way stands.
+    pub(super) async fn prove(
+        &self,
+        tx: &mut Tx,
+        account: &Account,
+        hash: Option<&[u8; 32]>,
+        under_way: Option<Challenge>,
+    ) -> Checked {
+        let (Some(hash), Some(under_way)) = (hash, under_way) else { return self.check(tx, account).await };
+        // A mailed code counts its own tries, and dies without the sign-in.
+        let counts_here = matches!(self.credential, Credential::Totp(_) | Credential::BackupCode(_));
+        if counts_here && under_way.tries >= CHALLENGE_TRIES && account.block_left(self.now).is_none() {
+            challenges::end(tx, hash).await?;
+            return Ok(Err(Error::TooManyTries));
+        }
+        let checked = self.check(tx, account).await?;
+        match &checked {
+            Ok(_) => {
+                challenges::end(tx, hash).await?;
+            }
+            Err(Error::InvalidTotp | Error::InvalidBackupCode) => challenges::tried(tx, hash).await?,
+            Err(_) => {}
+        }
+        Ok(checked)
+    }
+
+    async fn check(&self, tx: &mut Tx, account: &Account) -> Checked {
+        let mut methods = factors::methods(tx, account.id).await?;
+        let has_codes = methods.contains(&Method::BackupCode);
+        methods.retain(|method| method.turns_on());
+        let has_method = !methods.is_empty();
+        let worn_out = factors::worn_out(tx, account.id, self.factor.policy.disable_after).await?;
+        let usable = || methods.iter().copied().filter(|method| !worn_out.contains(method)).collect();
+        let is_step = matches!(self.first, First::Challenge(_));
+        match &self.credential {
+            Credential::PasswordAlone | Credential::Trust(_) if !has_method => Ok(Ok(Proof::Password)),
+            Credential::PasswordAlone => Ok(Err(Error::SecondFactorNeeded(usable()))),
+            Credential::Trust(token) => {
+                let known = self.renew_trust(tx, account, token).await?;
+                Ok(if known { Ok(Proof::Password) } else { Err(Error::SecondFactorNeeded(usable())) })
+            }
+            Credential::Ticket(ticket) => self.factor.ticket(tx, account, ticket, has_method).await,
+            Credential::MailedCode(code) if methods.contains(&Method::Email) => {
+                self.factor.mailed_code(tx, account, code, !is_step).await
+            }
+            Credential::MailedCode(_) => self.factor.unexpected_mailed_code(tx, account, has_method).await,
+            Credential::Totp(_) if is_step && !methods.contains(&Method::Authenticator) => {
+                Ok(Err(Error::TotpNotEnabled))
+            }
+            Credential::Totp(code) => {
+                let is_on = methods.contains(&Method::Authenticator);
+                self.factor.totp(tx, account, code, is_on).await
+            }
+            Credential::BackupCode(_) if is_step && !has_codes => Ok(Err(Error::NoBackupCodes)),
+            Credential::BackupCode(code) => self.factor.backup_code(tx, account, code, has_codes).await,
+        }
+    }
+
+    async fn renew_trust(
+        &self,
+        tx: &mut Tx,
+        account: &Account,
+        token: &TrustToken,
+    ) -> Result<bool, store::Error> {
+        let (old, new) = (digest(token.expose().as_bytes()), digest(self.trust_token.expose().as_bytes()));
+        trusts::renew(tx, self.term(account), &old, &new, self.now).await
+    }
+
+    fn term(&self, account: &Account) -> trusts::Term<'_> {
+        let expires_at = self.now.plus(self.trust_ttl);
+        trusts::Term { account: account.id, ip: &self.login.device.ip, expires_at }
+    }
+
+    /// Lets the device go unasked from now on, and tells the owner.
+    pub(super) async fn trust(&self, tx: &mut Tx, account: &Account) -> Result<(), store::Error> {
+        let (hash, name) = (digest(self.trust_token.expose().as_bytes()), &self.login.device.name);
+        trusts::insert(tx, self.term(account), &hash, name, self.now).await?;
+        let letter = Letter::DeviceTrusted { device: name, source: &self.login.device.ip };
+        mail::post(tx, letter, account.email.as_given(), account.language.unwrap_or_default(), self.now).await
+    }
+}

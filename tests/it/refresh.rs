@@ -1,0 +1,148 @@
+//! Refresh tokens: replaced at every use, an honest repeat forgiven, a stolen one the end of the session.
+
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use serde_json::{Value, json};
+
+use crate::harness::{Answer, PASSWORD, Person, Server, mailed_code, run};
+
+/// The tokens of a login by both steps, the way that hands out refresh tokens.
+async fn tokens(server: &Server, person: &Person) -> (String, String) {
+    let first = json!({"username": person.email, "password": PASSWORD, "provider": "Email"});
+    server.http.post("/users/two_step_verification_login", &first).await.expect(200);
+    let code = mailed_code(server, &person.email).await;
+    let second = json!({"email": person.email, "provider": "Email", "token": code});
+    let done = server.http.post("/users/two_step_verification_confirm", &second).await.expect(200).json();
+    (told(&done, "accessToken"), told(&done, "refreshToken"))
+}
+
+fn told(answer: &Value, name: &str) -> String {
+    answer[name].as_str().unwrap().to_owned()
+}
+
+/// Somebody with mailed codes on, at a proven address.
+async fn ann(server: &Server) -> Person {
+    let ann = server.person("ann").await;
+    ann.turn_mail_on(server, &ann.token).await;
+    // The first mailed code that comes back proves the address.
+    let code = ann.login_code(server).await;
+    ann.post("email_2fa", &json!({"token_2fa": code})).await.token();
+    ann
+}
+
+async fn refresh(server: &Server, token: &str) -> Answer {
+    server.http.post("/api/v1/auth/refresh", &json!({"refresh_token": token})).await
+}
+
+async fn check_alive(server: &Server, access: &str, is_alive: bool) {
+    server.http.get_as(access, "/dashboard/devices").await.expect(if is_alive { 200 } else { 401 });
+}
+
+#[tokio::test]
+async fn each_use_brings_a_new_one_of_the_same_login() {
+    let server = Server::start(&[]).await;
+    let ann = ann(&server).await;
+    let (access, mut token) = tokens(&server, &ann).await;
+    assert!(token.len() == 64 && token.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b)));
+    let claims = |access: &str| {
+        use base64::Engine as _;
+        let part = access.split('.').nth(1).unwrap();
+        let json = base64::engine::general_purpose::URL_SAFE_NO_PAD.decode(part).unwrap();
+        serde_json::from_slice::<Value>(&json).unwrap()
+    };
+    let before = claims(&access);
+    for _ in 0..3 {
+        server.clock.advance(Duration::from_secs(86_400));
+        let next = refresh(&server, &token).await.expect(200).json();
+        assert_ne!(next["refresh_token"], token.as_str());
+        token = told(&next, "refresh_token");
+        let now = claims(&told(&next, "access_token"));
+        for name in ["sid", "sub", "amr", "acr", "auth_time", "device_id"] {
+            assert_eq!(now[name], before[name], "{name}");
+        }
+        check_alive(&server, &told(&next, "access_token"), true).await;
+    }
+}
+
+#[tokio::test]
+async fn a_repeat_in_time_gets_the_same_one() {
+    let server = Server::start(&[]).await;
+    let ann = ann(&server).await;
+    let (_, token) = tokens(&server, &ann).await;
+    let first = refresh(&server, &token).await.expect(200).json();
+    let twin = server.twin().await;
+    server.clock.advance(Duration::from_secs(9));
+    for place in [&server, &twin] {
+        let again = refresh(place, &token).await.expect(200).json();
+        assert_eq!(again["refresh_token"], first["refresh_token"]);
+    }
+}
+
+#[tokio::test]
+async fn a_hundred_tabs_at_once_get_the_same_one() {
+    let server = Server::start(&[]).await;
+    let ann = ann(&server).await;
+    let (_, token) = tokens(&server, &ann).await;
+    let answers = join_all((0..100).map(|_| refresh(&server, &token))).await;
+    let mut told: Vec<String> =
+        answers.into_iter().map(|answer| told(&answer.expect(200).json(), "refresh_token")).collect();
+    told.dedup();
+    assert_eq!(told.len(), 1);
+    refresh(&server, &told[0]).await.expect(200);
+}
+
+#[tokio::test]
+async fn a_late_repeat_ends_the_session() {
+    let server = Server::start(&[]).await;
+    let ann = ann(&server).await;
+    let (access, token) = tokens(&server, &ann).await;
+    let next = refresh(&server, &token).await.expect(200).json();
+    check_alive(&server, &access, true).await;
+    server.clock.advance(Duration::from_secs(10));
+    let reused = refresh(&server, &token).await.expect(401);
+    assert!(!reused.header("www-authenticate").is_empty());
+    check_alive(&server, &access, false).await;
+    check_alive(&server, &told(&next, "access_token"), false).await;
+    refresh(&server, &told(&next, "refresh_token")).await.expect(401);
+}
+
+#[tokio::test]
+async fn a_repeat_after_the_successor_was_used_ends_the_session() {
+    let server = Server::start(&[]).await;
+    let ann = ann(&server).await;
+    let (_, token) = tokens(&server, &ann).await;
+    let next = told(&refresh(&server, &token).await.expect(200).json(), "refresh_token");
+    let third = refresh(&server, &next).await.expect(200).json();
+    refresh(&server, &token).await.expect(401);
+    refresh(&server, &told(&third, "refresh_token")).await.expect(401);
+    check_alive(&server, &told(&third, "access_token"), false).await;
+}
+
+#[tokio::test]
+async fn it_lives_for_its_time_and_over_a_restart() {
+    let mut server = Server::start(&[("REFRESH__TTL", "10d")]).await;
+    let ann = ann(&server).await;
+    let (_, token) = tokens(&server, &ann).await;
+    server.restart().await;
+    server.clock.advance(Duration::from_secs(9 * 86_400));
+    let next = told(&refresh(&server, &token).await.expect(200).json(), "refresh_token");
+    server.clock.advance(Duration::from_secs(10 * 86_400));
+    refresh(&server, &next).await.expect(401);
+}
+
+#[tokio::test]
+async fn what_is_none_or_a_stopped_account_s_gets_nothing() {
+    let server = Server::start(&[]).await;
+    let ann = ann(&server).await;
+    let (access, token) = tokens(&server, &ann).await;
+    for none in ["", "x", &"0".repeat(64), &token[..63], &access] {
+        refresh(&server, none).await.expect(401);
+    }
+    server.http.post("/api/v1/auth/refresh", &json!({})).await.expect(400);
+    server.http.post("/api/v1/auth/refresh", &json!({"refresh_token": 5})).await.expect(400);
+    let folder = tempfile::tempdir().unwrap();
+    let arguments = ["account", "disable", "--kind", "p", "--email", &ann.email];
+    assert_eq!(run(&arguments, server.settings(), folder.path(), "").await.code, Some(0));
+    refresh(&server, &token).await.expect(401);
+}
