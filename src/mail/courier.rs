@@ -8,6 +8,7 @@ use futures_util::stream::FuturesUnordered;
 use lettre::message::Mailbox;
 use tokio::sync::Notify;
 
+use super::NOBODY;
 use super::folder::Folder;
 use super::message::message;
 use super::smtp::Smtp;
@@ -150,11 +151,13 @@ impl Courier {
 
     async fn send(&self, mail: &Waiting, clock: &Clock) -> Result<(), Failure> {
         let message = message(&self.from, mail)?;
+        let is_anybody_s = mail.recipient != NOBODY;
         match &self.way {
+            Way::Smtp(_) if !is_anybody_s => Ok(()),
             Way::Smtp(smtp) => smtp.send(&message, clock).await,
             Way::Folder(folder) => {
                 let name = format!("{}-{}.eml", mail.created_at.0, mail.id);
-                let written = folder.write(&name, &message.formatted()).await;
+                let written = folder.write(&name, &message.formatted(), is_anybody_s).await;
                 written.map_err(|e| Failure::passing(format!("mail.folder: {e}")))
             }
         }

@@ -12,12 +12,16 @@ impl Folder {
         Self(path)
     }
 
-    /// Writes the file whole before it has its name.
-    pub(super) async fn write(&self, name: &str, bytes: &[u8]) -> std::io::Result<()> {
+    /// Writes the file whole before it has its name; without `keeps` all but that.
+    pub(super) async fn write(&self, name: &str, bytes: &[u8], keeps: bool) -> std::io::Result<()> {
         tokio::fs::create_dir_all(&self.0).await?;
         let (draft, file) = (self.0.join(format!(".{name}.draft")), self.0.join(name));
         write_synced(&draft, bytes).await?;
-        tokio::fs::rename(&draft, &file).await?;
+        if keeps {
+            tokio::fs::rename(&draft, &file).await?;
+        } else {
+            tokio::fs::remove_file(&draft).await?;
+        }
         // The name, too, has to survive a power failure before the outbox forgets the mail.
         tokio::fs::File::open(&self.0).await?.sync_all().await
     }

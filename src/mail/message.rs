@@ -4,6 +4,7 @@ use lettre::Message;
 use lettre::message::header::{ContentTransferEncoding, ContentType, HeaderName, HeaderValue};
 use lettre::message::{Body, Mailbox, MultiPart, SinglePart};
 
+use super::NOBODY;
 use super::courier::Failure;
 use crate::domain::time::Timestamp;
 use crate::store::outbox::Waiting;
@@ -13,7 +14,10 @@ const AUTO_SUBMITTED: HeaderName = HeaderName::new_from_ascii_str("Auto-Submitte
 pub(super) fn message(from: &Mailbox, mail: &Waiting) -> Result<Message, Failure> {
     let unsendable = |e: &dyn std::fmt::Display| Failure::lasting(format!("it is no mail: {e}"));
     // The address itself has no place in the log.
-    let to = mail.recipient.parse().map_err(|_| unsendable(&"the recipient"))?;
+    let to = match mail.recipient.as_str() {
+        NOBODY => from.email.clone(),
+        somebody => somebody.parse().map_err(|_| unsendable(&"the recipient"))?,
+    };
     let date = std::time::SystemTime::UNIX_EPOCH + mail.created_at.since(Timestamp(0));
     let builder = Message::builder()
         .from(from.clone())
@@ -99,8 +103,7 @@ mod tests {
 
     #[test]
     fn a_recipient_that_is_no_address_makes_no_mail() {
-        for bad in ["ann@example.org\r\nBcc: eve@example.org", "ann@example.org, eve@example.org", "ann", ""]
-        {
+        for bad in ["ann@example.org\r\nBcc: eve@example.org", "ann@example.org, eve@example.org", "ann"] {
             let failure = formatted(&waiting(bad, "<p>")).unwrap_err();
             assert!(failure.is_lasting && !failure.reason.contains("example"), "{failure:?}");
         }

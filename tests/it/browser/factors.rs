@@ -2,36 +2,19 @@
 
 use std::path::Path;
 
-use hmac::{Hmac, Mac as _};
 use readylogin::clock::Clock;
 use serde_json::{Value, json};
-use sha1::Sha1;
 
 use super::account::account_of;
 use super::driver::Window;
 use super::pictures::Size;
 use super::steps::{desktop, phone_of, server};
-use crate::harness::{PATIENCE, Person};
+use crate::harness::{App, PATIENCE, Person};
 
 /// What an authenticator app makes of a key that was typed in (RFC 6238), `later` steps from now.
-pub(super) fn digits(key: &str, later: u64) -> String {
-    let letters = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
-    let (mut bits, mut held, mut secret) = (0_u32, 0, Vec::new());
-    for letter in key.bytes().filter(|letter| *letter != b' ') {
-        let value = letters.iter().position(|known| *known == letter).expect("base32");
-        (bits, held) = (bits << 5 | u32::try_from(value).unwrap(), held + 5);
-        if held >= 8 {
-            held -= 8;
-            secret.push(u8::try_from(bits >> held & 0xff).unwrap());
-        }
-    }
-    let step = u64::try_from(Clock::system().now().seconds()).unwrap() / 30 + later;
-    let mut mac = Hmac::<Sha1>::new_from_slice(&secret).unwrap();
-    mac.update(&step.to_be_bytes());
-    let hash = mac.finalize().into_bytes();
-    let at = usize::from(hash[19] & 15);
-    let word = u32::from_be_bytes(hash[at..at + 4].try_into().unwrap()) & 0x7fff_ffff;
-    format!("{:06}", word % 1_000_000)
+pub(super) fn digits(key: &str, later: i64) -> String {
+    let step = Clock::system().now().seconds() / 30 + later;
+    App::new(&key.replace(' ', "")).of_step(step)
 }
 
 /// The code in the latest mail that has one: six digits, alone on their line.

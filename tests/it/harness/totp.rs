@@ -34,7 +34,8 @@ impl App {
         (0..10).map(|n| format!("{n:06}")).find(|code| !near.contains(code)).unwrap()
     }
 
-    fn of_step(&self, step: i64) -> String {
+    /// What the app shows at a step since 1970.
+    pub(crate) fn of_step(&self, step: i64) -> String {
         let key = hmac::Key::new(hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY, &self.secret);
         let tag = hmac::sign(&key, &step.to_be_bytes());
         let at = usize::from(tag.as_ref()[19] & 15);
