@@ -78,7 +78,8 @@ export function factorRows(account) {
     const state = byId('state-BACKUPCODE');
     const few = on && codesLeft <= FEW;
     state.dataset.state = few ? 'few' : codesLeft > 0 ? 'on' : 'off';
-    if (!on) say(state, 'factors.codes.later');
+    say(byId('hint-BACKUPCODE'), on ? 'factors.hint.BACKUPCODE' : 'factors.codes.later');
+    if (!on) say(state, 'factors.is-off');
     else say(state, codesLeft > 0 ? 'factors.codes.left' : 'factors.codes.none', { count: codesLeft });
     byId('on-BACKUPCODE').hidden = !on;
     say(byId('on-BACKUPCODE'), codesLeft > 0 ? 'factors.codes.new' : 'factors.codes.make');

@@ -106,7 +106,8 @@ export default {
   'phone.confirm.submit': 'Confirm',
 
   'codes.title': 'Your backup codes',
-  'codes.text': 'Each logs you in once when nothing else is at hand. They are shown only now.',
+  'codes.text': 'Each logs you in once when nothing else is at hand.',
+  'codes.once': 'They are shown only now.',
   'codes.copy': 'Copy',
   'codes.download': 'Download',
   'codes.print': 'Print',

@@ -106,7 +106,8 @@ export default {
   'phone.confirm.submit': 'Confirmer',
 
   'codes.title': 'Vos codes de secours',
-  'codes.text': 'Chacun vous connecte une fois quand vous n’avez rien d’autre. Ils ne sont montrés que maintenant.',
+  'codes.text': 'Chacun vous connecte une fois quand vous n’avez rien d’autre.',
+  'codes.once': 'Ils ne sont montrés que maintenant.',
   'codes.copy': 'Copier',
   'codes.download': 'Télécharger',
   'codes.print': 'Imprimer',

@@ -150,6 +150,8 @@ async fn a_phone_lets_its_owner_in() {
     page.focuses("#home-title").await;
     page.says("#phones", "Ann's phone").await;
     page.says("#devices", "Approves logins").await;
+    page.click("summary").await;
+    page.shows("#phone-qr svg").await;
     page.picture("account-5-phone").await;
     page.close().await;
     phone.close().await;
