@@ -105,7 +105,10 @@ impl Auth {
     /// Moves the end of a session on when it was not for a day; the session as it is then, if it was.
     pub(crate) async fn renew_session(&self, live: &Live, source: IpAddr) -> Result<Option<Live>, Error> {
         let (now, ttl) = (self.now(), self.config.session.ttl);
-        if now.since(live.renewed_at) < RENEW_EVERY.min(ttl / 7) {
+        let is_due = now.since(live.renewed_at) >= RENEW_EVERY.min(ttl / 7);
+        // A session that was to be forgotten stays short, and a phone's stays long.
+        let is_of_full_length = live.expires_at.since(live.renewed_at) >= ttl;
+        if !is_due || !is_of_full_length || now.plus(ttl) <= live.expires_at {
             return Ok(None);
         }
         let (id, device, ip) = (live.id, live.device, source.to_string());
@@ -142,6 +145,11 @@ impl Auth {
             let sets_up = totp::secret(tx, id, Which::Pending).await?.is_some();
             let has_app = methods.contains(&Method::Authenticator);
             let was_on = methods.iter().any(|method| method.turns_on());
+            let turns_on = !was_on && matches!(code, InSession::MailedCode(_));
+            // Before the code is tried: one that is refused for this is not spent.
+            if turns_on && !owner.live.is_fresh(owner.now) {
+                return Ok(Err(Error::StaleProof));
+            }
             let proven = match &code {
                 InSession::Totp(code)
                     if sets_up && (!has_app || proves_pending(tx, &factor, id, code).await?) =>
@@ -166,10 +174,6 @@ impl Auth {
             };
             if let Err(refused) = proven {
                 return Ok(Err(refused));
-            }
-            let turns_on = !was_on && matches!(code, InSession::MailedCode(_));
-            if turns_on && !owner.live.is_fresh(owner.now) {
-                return Ok(Err(Error::StaleProof));
             }
             if turns_on {
                 turn_on(tx, &owner, Method::Email).await?;

@@ -298,7 +298,7 @@ pub(super) async fn rotate_session(
     token: Option<[u8; 32]>,
 ) -> Result<(), store::Error> {
     match token {
-        Some(token) => sessions::set_token(tx, owner.live.id, &token, owner.now).await,
+        Some(token) => sessions::set_token(tx, owner.live.id, &token).await,
         None => Ok(()),
     }
 }

@@ -99,7 +99,8 @@ impl Auth {
         let email = Email::parse(email).ok_or(Error::NotAnAddress)?;
         self.limits.count(CODES_PER_SOURCE, source)?;
         self.limits.count_at(CODES_PER_ADDRESS, source, "", &email)?;
-        self.mail_code(Purpose::Login(&email), email.clone(), language, self.config.otp.ttl, source).await
+        self.mail_code(Purpose::Login(&email), (email.clone(), None), language, self.config.otp.ttl, source)
+            .await
     }
 
     /// Mails a login code to an account whose password was proven.
@@ -110,19 +111,20 @@ impl Auth {
         source: IpAddr,
     ) -> Result<(), Error> {
         let email = account.email.clone();
-        self.mail_code(Purpose::Login(&email), email.clone(), account.language, ttl, source).await
+        let owner = (email.clone(), Some(account.uuid));
+        self.mail_code(Purpose::Login(&email), owner, account.language, ttl, source).await
     }
 
     /// Mails a code that proves an address before mailed codes become its account's second factor.
     pub(crate) async fn mail_enable_code(&self, account: &Account, source: IpAddr) -> Result<(), Error> {
-        let (purpose, email) = (Purpose::Enable(account.uuid), account.email.clone());
-        self.mail_code(purpose, email, account.language, self.config.otp.ttl, source).await
+        let (purpose, owner) = (Purpose::Enable(account.uuid), (account.email.clone(), Some(account.uuid)));
+        self.mail_code(purpose, owner, account.language, self.config.otp.ttl, source).await
     }
 
     async fn mail_code(
         &self,
         purpose: Purpose<'_>,
-        email: Email,
+        (email, account): (Email, Option<uuid::Uuid>),
         language: Option<Language>,
         ttl: Duration,
         source: IpAddr,
@@ -136,7 +138,9 @@ impl Auth {
             mailed_codes::take_turn(tx, &subject, now).await?;
             let newest = mailed_codes::newest(tx, &subject).await?;
             let owner = accounts::by_address(tx, &email).await?;
-            let owner = owner.into_iter().find(|account| account.disabled_at.is_none());
+            // Of several with the address, the one whose password was proven.
+            let allowed = owner.into_iter().filter(|owner| owner.disabled_at.is_none());
+            let owner = allowed.min_by_key(|owner| Some(owner.uuid) != account);
             if newest.is_some_and(|code| code.is_live(now) && code.created_at.plus(AGAIN) > now) {
                 return Ok(());
             }

@@ -64,6 +64,10 @@ impl Auth {
                 return Ok(Outcome::Unknown);
             };
             accounts::lock(tx, live.account).await?;
+            // Looked at again under the lock: what ended it may have come first.
+            let Some(live) = sessions::live(tx, kept.session, now).await? else {
+                return Ok(Outcome::Unknown);
+            };
             if kept.expires_at <= now {
                 return Ok(Outcome::Unknown);
             }
@@ -75,7 +79,8 @@ impl Auth {
             let again = refresh::find(tx, &old).await?.and_then(|kept| kept.replaced_at);
             let unused =
                 refresh::find(tx, &hash(&next.token)).await?.is_some_and(|n| n.replaced_at.is_none());
-            let is_repeat = again.is_some_and(|at| at <= now && now.since(at) < grace);
+            // Of two at once, or on two nodes, the later may have looked at its clock first.
+            let is_repeat = again.is_some_and(|at| now.since(at).max(at.since(now)) < grace);
             if is_repeat && unused {
                 return Ok(Outcome::Replaced(Box::new(live)));
             }

@@ -96,6 +96,8 @@ impl Courier {
                     let id = mail.id;
                     if let Err(e) = self.deliver(store, clock, mail).await {
                         tracing::warn!(mail = id, error = %e, "outbox");
+                        // The store reads and does not write: what it could not note is due again at once.
+                        clock.sleep_until(clock.uptime() + PAUSE).await;
                     }
                     id
                 });
@@ -105,7 +107,8 @@ impl Courier {
             }
             tokio::select! {
                 Some(id) = under_way.next() => { taken.remove(&id); }
-                () = self.bell.notified() => {}
+                // A code that was just promised goes before the news that were fetched earlier.
+                () = self.bell.notified() => next.clear(),
                 () = clock.sleep_until(now + ROUND) => {}
             }
         }

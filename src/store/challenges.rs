@@ -6,7 +6,7 @@ use crate::domain::ids::AccountId;
 use crate::domain::time::Timestamp;
 
 const INSERT: &str = "INSERT INTO challenges (hash, account_id, password_version, remember, tries, expires_at) VALUES ($1, $2, $3, $4, 0, $5) \
-     ON CONFLICT (hash) DO UPDATE SET password_version = excluded.password_version, expires_at = excluded.expires_at";
+     ON CONFLICT (hash) DO UPDATE SET password_version = excluded.password_version, tries = 0, expires_at = excluded.expires_at";
 const LIVE: &str = "SELECT account_id, password_version, remember, tries FROM challenges WHERE hash = $1 AND expires_at > $2";
 const TRIED: &str = "UPDATE challenges SET tries = tries + 1 WHERE hash = $1";
 const END: &str = "DELETE FROM challenges WHERE hash = $1";

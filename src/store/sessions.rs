@@ -22,7 +22,7 @@ macro_rules! live {
 
 const LIVE: &str = live!("s.uuid");
 const BY_TOKEN: &str = live!("s.token");
-const SET_TOKEN: &str = "UPDATE sessions SET token = $2, renewed_at = $3 WHERE uuid = $1";
+const SET_TOKEN: &str = "UPDATE sessions SET token = $2 WHERE uuid = $1";
 const RENEW: &str =
     "UPDATE sessions SET renewed_at = $2, expires_at = $3 WHERE uuid = $1 AND expires_at < $3";
 const PROVE: &str = "UPDATE sessions SET proved_at = $2 WHERE uuid = $1";
@@ -114,13 +114,8 @@ pub(crate) async fn by_token(tx: &mut Tx, token: &[u8; 32], now: Timestamp) -> R
 }
 
 /// Lets a session be known by another token; the old one is worth nothing from now on.
-pub(crate) async fn set_token(
-    tx: &mut Tx,
-    id: SessionId,
-    token: &[u8; 32],
-    now: Timestamp,
-) -> Result<(), Error> {
-    tx.execute(SET_TOKEN, [arg(id.to_string()), arg(token.as_slice()), arg(now)]).await.map(drop)
+pub(crate) async fn set_token(tx: &mut Tx, id: SessionId, token: &[u8; 32]) -> Result<(), Error> {
+    tx.execute(SET_TOKEN, [arg(id.to_string()), arg(token.as_slice())]).await.map(drop)
 }
 
 /// Moves the end of a session on.

@@ -91,6 +91,83 @@ async fn who_is_not_remembered_is_forgotten_within_a_day() {
 }
 
 #[tokio::test]
+async fn who_is_not_remembered_is_not_renewed_without_the_cookie_that_says_so() {
+    let server = Server::start(&[]).await;
+    let mut browser = Browser::new(&server);
+    let body = json!({"name": "ann", "email": "ann@example.org", "password": PASSWORD, "rememberMe": false});
+    browser.post("/sign-up/email", &body).await.expect(200);
+    browser.cookies.retain(|name, _| name.ends_with("session_token"));
+    for _ in 0..4 {
+        server.clock.advance(Duration::from_secs(6 * 3600));
+        browser.session().await;
+    }
+    assert_eq!(browser.session().await, Value::Null);
+}
+
+#[tokio::test]
+async fn a_stale_session_turns_nothing_on_and_spends_no_code() {
+    let server = Server::start(&[]).await;
+    let mut browser = Browser::signed_up(&server, "ann").await;
+    server.clock.advance(Duration::from_secs(300));
+    browser.post("/two-factor/send-otp", &json!({})).await.expect(200);
+    let mailed = mailed_code(&server, "ann@example.org").await;
+    let stale = browser.post(OTP, &code(&mailed)).await;
+    assert!(stale.header("www-authenticate").contains("insufficient_user_authentication"));
+    assert_eq!(refused(stale, 401), "SESSION_NOT_FRESH");
+    let mut fresh = Browser::new(&server);
+    fresh.sign_in("ann").await.expect(200);
+    let done = fresh.post(OTP, &code(&mailed)).await.expect(200).json();
+    assert_eq!(done["user"]["twoFactorEnabled"], true);
+}
+
+#[tokio::test]
+async fn a_sign_in_goes_on_at_another_node_and_after_a_restart() {
+    let mut server = Server::start(&[]).await;
+    let (_, app, _) = with_app(&server, "ann").await;
+    let mut browser = Browser::second_step(&server, "ann").await;
+    let twin = server.twin().await;
+    browser.go_to(&twin);
+    browser.post(CODE, &code(&app.code(&server))).await.expect(200);
+    server.clock.advance(Duration::from_secs(30));
+    let mut later = Browser::second_step(&server, "ann").await;
+    server.restart().await;
+    later.go_to(&server);
+    later.post(CODE, &code(&app.code(&server))).await.expect(200);
+    assert!(!later.session().await.is_null());
+}
+
+#[tokio::test]
+async fn a_backup_code_alone_leaves_no_session_behind() {
+    let server = Server::start(&[]).await;
+    let (_, app, codes) = with_app(&server, "ann").await;
+    let mut browser = Browser::second_step(&server, "ann").await;
+    let body = json!({"code": codes[0], "disableSession": true});
+    let done = browser.post(BACKUP, &body).await.expect(200).json();
+    assert!(done.get("token").is_none() && done["user"]["email"] == "ann@example.org", "{done}");
+    assert_eq!(browser.cookie("session_token"), None);
+    let jwt = ann(&server).post("third_party_2fa", &json!({"token_2fa": app.code(&server)})).await.token();
+    let listed = server.http.get_as(&jwt, "/dashboard/devices").await.expect(200).json();
+    // The browser of the beginning, and this login.
+    assert_eq!(listed["devices"].as_array().unwrap().len(), 2, "{listed}");
+}
+
+#[tokio::test]
+async fn bodies_have_bounds_here_too() {
+    let server = Server::start(&[]).await;
+    for (body, status) in [
+        (format!(r#"{{"email":"{}"}}"#, "x".repeat(70_000)), 413),
+        (format!(r#"{{"email":{}1{}}}"#, "[".repeat(40), "]".repeat(40)), 400),
+        (r#"{"email":"a@b.cd","email":"b@b.cd","password":"x"}"#.to_owned(), 400),
+    ] {
+        let request = server.http.request("POST", "/api/auth/sign-in/email");
+        let request = request.header("content-type", "application/json").body(body);
+        crate::harness::Answer::read(request.send().await.unwrap()).await.expect(status);
+    }
+    let head = server.http.request("HEAD", "/api/auth/get-session").send().await.unwrap();
+    assert_eq!(head.status().as_u16(), 404);
+}
+
+#[tokio::test]
 async fn a_session_token_opens_this_surface_only() {
     let server = Server::start(&[]).await;
     let browser = Browser::signed_up(&server, "ann").await;

@@ -232,6 +232,21 @@ async fn ten_wrong_codes_block_here_too() {
 }
 
 #[tokio::test]
+async fn a_new_first_step_begins_the_second_anew() {
+    let server = Server::start(&[]).await;
+    let ann = verified(&server, "ann").await;
+    let app = ann.bind_app(&server, &ann.token).await;
+    server.http.post(LOGIN, &login(&ann, "Authenticator")).await.expect(200);
+    let bad = app.wrong_code(&server);
+    for _ in 0..6 {
+        let refused = server.http.post(CONFIRM, &confirm(&ann, "Authenticator", &bad)).await;
+        text(&refused, 400, "Invalid token");
+    }
+    server.http.post(LOGIN, &login(&ann, "Authenticator")).await.expect(200);
+    server.http.post(CONFIRM, &confirm(&ann, "Authenticator", &app.code(&server))).await.expect(200);
+}
+
+#[tokio::test]
 async fn names_stand_once_and_bodies_are_objects() {
     let server = Server::start(&[]).await;
     for body in [r#"{"email":"a","Email":"b","provider":"Email","token":"1"}"#, "[]", "nonsense", "null"] {

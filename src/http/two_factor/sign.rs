@@ -162,7 +162,11 @@ pub(super) async fn session(
     if let Some(live) = renewed {
         session.live = live;
     }
-    let profile = http.auth.profile(&session.live).await?;
+    let profile = match http.auth.profile(&session.live).await {
+        // Removed at this very moment.
+        Err(Error::NotAuthenticated) => return Ok(answer::ok(&Value::Null, asker.forget())),
+        other => other?,
+    };
     let body = json!({
         "session": session_json(&session),
         "user": user(&profile.account, profile.two_factor()),

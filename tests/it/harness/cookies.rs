@@ -19,6 +19,11 @@ impl Browser {
         Self { cookies: BTreeMap::new(), http: server.http.clone(), origin: server.url().to_owned() }
     }
 
+    /// Goes on at another server of the same store.
+    pub(crate) fn go_to(&mut self, server: &Server) {
+        (self.http, self.origin) = (server.http.clone(), server.url().to_owned());
+    }
+
     /// Somebody who has just signed up.
     pub(crate) async fn signed_up(server: &Server, name: &str) -> Self {
         let mut browser = Self::new(server);
