@@ -342,3 +342,17 @@ async fn an_app_follows_its_account() {
     let body = json!({"password": "another horse battery", "token_2fa": app.code(&server)});
     ann.post("third_party_2fa", &body).await.token();
 }
+
+#[tokio::test]
+async fn an_app_outlives_the_key_that_its_secret_was_sealed_under() {
+    let mut server = Server::start(&[]).await;
+    let ann = server.person("ann").await;
+    let app = ann.bind_app(&server, &ann.token).await;
+    let folder = tempfile::tempdir().unwrap();
+    let rotated = run(&["keys", "rotate", "--seal"], server.settings(), folder.path(), "").await;
+    assert_eq!(rotated.code, Some(0), "{rotated:?}");
+    ann.post("third_party_2fa", &json!({"token_2fa": app.code(&server)})).await.token();
+    server.clock.advance(Duration::from_secs(30));
+    server.restart().await;
+    ann.at(&server).post("third_party_2fa", &json!({"token_2fa": app.code(&server)})).await.token();
+}

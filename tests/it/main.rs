@@ -12,6 +12,7 @@ mod algorithms;
 mod alike;
 mod answers;
 mod authenticator;
+mod bad_bodies;
 mod bad_frames;
 mod bad_input;
 mod browser;
