@@ -4,18 +4,24 @@ import { byId, showError } from './dom.js';
 import { hush, say } from './i18n.js';
 import { LoginError } from './readylogin.js';
 
+const unsettled = new Map(); // By dialog: how to settle what it asked last.
+
 /** Opens a dialog and resolves with what `settle` is given; Escape settles with null. */
 function ask(dialog, wire) {
+  unsettled.get(dialog)?.(null);
   return new Promise((resolve) => {
     const listening = new AbortController();
     const on = (id, type, handle) => byId(id).addEventListener(type, handle, { signal: listening.signal });
     const settle = (value) => {
       listening.abort();
+      unsettled.delete(dialog);
       dialog.close();
       resolve(value);
     };
-    // The browser closes it by itself for Escape, and for `close()` from elsewhere.
-    dialog.addEventListener('close', () => settle(null), { signal: listening.signal });
+    unsettled.set(dialog, settle);
+    // The browser closes it by itself for Escape, and for `close()` from elsewhere. It tells so a moment later: by then
+    // the dialog may be open again, with the next question.
+    dialog.addEventListener('close', () => dialog.open || settle(null), { signal: listening.signal });
     wire(on, settle);
     dialog.showModal();
   });
