@@ -9,7 +9,7 @@ use super::account::account_of;
 use super::driver::Window;
 use super::pictures::Size;
 use super::steps::{desktop, phone_of, server};
-use crate::harness::{App, PATIENCE, Person};
+use crate::harness::{App, Mail, PATIENCE, Person, eventually, mails_in};
 
 /// What an authenticator app makes of a key that was typed in (RFC 6238), `later` steps from now.
 pub(super) fn digits(key: &str, later: i64) -> String {
@@ -17,27 +17,9 @@ pub(super) fn digits(key: &str, later: i64) -> String {
     App::new(&key.replace(' ', "")).of_step(step)
 }
 
-/// The code in the latest mail that has one: six digits, alone on their line.
+/// The code in the latest mail that has one.
 async fn mailed_code(folder: &Path) -> String {
-    let read = || {
-        let mut mails: Vec<_> = std::fs::read_dir(folder).ok()?.map(|entry| entry.unwrap().path()).collect();
-        mails.sort();
-        let code = |path: &std::path::PathBuf| {
-            let text = std::fs::read_to_string(path).ok()?;
-            let is_code = |line: &&str| line.len() == 6 && line.bytes().all(|b| b.is_ascii_digit());
-            text.lines().map(str::trim).find(is_code).map(str::to_owned)
-        };
-        mails.iter().rev().find_map(code)
-    };
-    let looking = async {
-        loop {
-            if let Some(code) = read() {
-                return code;
-            }
-            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
-        }
-    };
-    tokio::time::timeout(PATIENCE, looking).await.expect("a mailed code in time")
+    eventually("a mailed code", || mails_in(folder).iter().rev().find_map(Mail::code)).await
 }
 
 /// What a login with the password demands.
