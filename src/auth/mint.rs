@@ -237,12 +237,18 @@ impl Order {
         if trusts_device {
             self.trust(tx, &account).await?;
         }
+        if self.login.wish != Wish::Nothing {
+            accounts::signed_in(tx, account.id, &self.login.device.ip, self.now).await?;
+        }
         let was_trusted = matches!(self.credential, Credential::Trust(_));
         let two_factor = factors::methods(tx, account.id).await?.iter().any(|method| method.turns_on());
         let grant = self.claims(&account, device, client_id, proof, session_ends);
         let trusted = trusts_device || (was_trusted && two_factor);
-        // As it is now: a mailed code may just have proven its address.
+        // As it is now: a mailed code may just have proven its address. Only the wrong passwords are told as they were
+        // before this login, which ends them.
+        let failed_attempts = account.failed_attempts;
         let account = accounts::by_id(tx, account.id).await?.unwrap_or(account);
+        let account = Account { failed_attempts, ..account };
         Ok(Filled { grant, account, session_ends, trusted, remember, two_factor })
     }
 

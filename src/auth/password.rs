@@ -19,6 +19,9 @@ use crate::domain::ids::AccountId;
 use crate::domain::secret::Password;
 use crate::store::{Tx, accounts, audit};
 
+/// The number of no account.
+const NOBODY: AccountId = AccountId(0);
+
 /// The bounded pool that computes password hashes: the only slow thing in the server.
 pub(crate) struct Passwords {
     turns: Arc<Semaphore>,
@@ -118,12 +121,14 @@ impl Auth {
             }
             None => None,
         };
-        let outcome = self.check_password(kind, address, password).await;
+        let (found, dummy) = self.meant(kind, address).await?;
+        let whose = found.as_ref().map(|account| account.id);
+        let outcome = self.check_password(found, dummy, password).await;
         if matches!(outcome, Err(Error::BadCredentials)) {
             by_source.failed();
             by_address.into_iter().for_each(Attempt::failed);
         }
-        self.audit_password(&outcome, source).await?;
+        self.audit_password(whose, &outcome, source).await?;
         outcome
     }
 
@@ -139,19 +144,27 @@ impl Auth {
         self.prove_password(Some(&account.kind), account.email.as_given(), password, source).await
     }
 
-    async fn check_password(
+    /// Who is meant by an address, and the dummy that stands in for nobody.
+    async fn meant(
         &self,
         kind: Option<&str>,
         address: Option<Email>,
-        password: &Password,
-    ) -> Result<Account, Error> {
+    ) -> Result<(Option<Account>, PasswordHash), Error> {
         // An address that can't be one is looked up like any other; whoever is found under the stand-in is not meant.
         let is_address = address.is_some();
         let stand_in = || Email::parse("nobody@invalid").ok_or(Error::BadCredentials);
         let address = address.map_or_else(stand_in, Ok)?;
         // Drawn for everybody, so that drawing tells nothing.
         let dummy = self.dummy(kind.unwrap_or(ANY_KIND), &address)?;
-        let found = self.find(kind, address).await?.filter(|_| is_address);
+        Ok((self.find(kind, address).await?.filter(|_| is_address), dummy))
+    }
+
+    async fn check_password(
+        &self,
+        found: Option<Account>,
+        dummy: PasswordHash,
+        password: &Password,
+    ) -> Result<Account, Error> {
         let hash = found.as_ref().map(|account| account.password_hash.clone());
         let verdict = self.passwords.verify(hash, dummy, password.clone()).await?;
         let Some(account) = found else { return Err(Error::BadCredentials) };
@@ -170,28 +183,34 @@ impl Auth {
         Ok(self.store.write(move |tx| Box::pin(async move { unit(tx).await })).await?)
     }
 
-    async fn audit_password(&self, outcome: &Result<Account, Error>, source: IpAddr) -> Result<(), Error> {
-        // A right password is recorded with what it led to. A full queue or store says `busy` by itself.
+    /// Records a refused password. A right one is recorded with what it led to.
+    async fn audit_password(
+        &self,
+        whose: Option<AccountId>,
+        outcome: &Result<Account, Error>,
+        source: IpAddr,
+    ) -> Result<(), Error> {
+        // A full queue or store says `busy` by itself.
         let outcome = match outcome {
             Err(e @ (Error::BadCredentials | Error::Disabled)) => e.code(),
             _ => return Ok(()),
         };
         let (now, source) = (self.now(), source.to_string());
-        self.store
-            .write(move |tx| {
-                Box::pin(async move {
-                    let entry = audit::Entry {
-                        event: "password",
-                        outcome,
-                        account: None,
-                        device: None,
-                        pairing: None,
-                        source: &source,
-                    };
-                    audit::record(tx, entry, now).await
-                })
-            })
-            .await?;
-        Ok(())
+        let unit = async move |tx: &mut Tx| {
+            if outcome == Error::BadCredentials.code() {
+                // For nobody's account too, so that it takes as long.
+                accounts::password_failed(tx, whose.unwrap_or(NOBODY)).await?;
+            }
+            let entry = audit::Entry {
+                event: "password",
+                outcome,
+                account: whose,
+                device: None,
+                pairing: None,
+                source: &source,
+            };
+            audit::record(tx, entry, now).await
+        };
+        Ok(self.store.write(move |tx| Box::pin(async move { unit(tx).await })).await?)
     }
 }

@@ -133,6 +133,38 @@ pub struct Account {
     pub created_at: Timestamp,
     /// When it was last changed.
     pub updated_at: Timestamp,
+    /// Its telephone number in E.164, by which it is found as well.
+    pub phone: Option<String>,
+    /// When the address was proven to be the owner's.
+    pub verified_at: Option<Timestamp>,
+    /// The logins that were completed.
+    pub sign_ins: SignIns,
+    /// Wrong passwords since the latest of them.
+    pub failed_attempts: i64,
+    /// When its owner last asked to be remembered on a device.
+    pub remembered_at: Option<Timestamp>,
+    /// Whether mail is no second factor at the next login, since the password was recovered by mail.
+    pub mail_barred: bool,
+}
+
+/// The logins of an account: how many, and the latest two.
+#[derive(Clone, Default, Debug)]
+pub struct SignIns {
+    /// How many there were.
+    pub count: i64,
+    /// The latest.
+    pub latest: Option<SignIn>,
+    /// The one before it.
+    pub before: Option<SignIn>,
+}
+
+/// A completed login.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct SignIn {
+    /// When it was.
+    pub at: Timestamp,
+    /// The address that the server saw.
+    pub ip: String,
 }
 
 impl Account {

@@ -3,7 +3,7 @@
 use super::tx::Arg;
 use super::{Error, Row, Tx, arg};
 use crate::crypto::password;
-use crate::domain::account::{Account, Email, PasswordHash};
+use crate::domain::account::{Account, Email, PasswordHash, SignIn, SignIns};
 use crate::domain::ids::AccountId;
 use crate::domain::language::Language;
 use crate::domain::time::Timestamp;
@@ -11,7 +11,8 @@ use crate::domain::time::Timestamp;
 macro_rules! columns {
     () => {
         "id, uuid, kind, email, name, verified, disabled_at, password, password_version, blocked_at, blocked_until, \
-         language, image, created_at, updated_at"
+         language, image, created_at, updated_at, phone, verified_at, sign_ins, signed_in_at, signed_in_ip, \
+         signed_in_before_at, signed_in_before_ip, failed_attempts, remembered_at, mail_barred"
     };
 }
 
@@ -19,17 +20,17 @@ macro_rules! columns {
 macro_rules! insert_into {
     () => {
         "INSERT INTO accounts (uuid, kind, email, email_key, name, phone, password, password_class, verified, \
-         language, image, created_at, updated_at, password_version) VALUES "
+         language, image, created_at, updated_at, verified_at, password_version) VALUES "
     };
 }
 pub(super) use insert_into;
 
 /// How many arguments a row has.
-pub(super) const COLUMNS: usize = 13;
+pub(super) const COLUMNS: usize = 14;
 
 const INSERT: &str = concat!(
     insert_into!(),
-    "($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, 1) ON CONFLICT DO NOTHING RETURNING id"
+    "($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, 1) ON CONFLICT DO NOTHING RETURNING id"
 );
 const BY_EMAIL: &str = concat!("SELECT ", columns!(), " FROM accounts WHERE kind = $1 AND email_key = $2");
 const BY_ADDRESS: &str = concat!("SELECT ", columns!(), " FROM accounts WHERE email_key = $1 ORDER BY id");
@@ -42,7 +43,13 @@ const SET_PASSWORD: &str = "UPDATE accounts SET password = $2, password_class = 
 const UPGRADE: &str =
     "UPDATE accounts SET password = $3, password_class = $4 WHERE id = $1 AND password = $2";
 const BLOCK: &str = "UPDATE accounts SET blocked_at = $2, blocked_until = $3 WHERE id = $1";
-const VERIFY: &str = "UPDATE accounts SET verified = 1, updated_at = $2 WHERE id = $1 AND verified = 0";
+const VERIFY: &str =
+    "UPDATE accounts SET verified = 1, verified_at = $2, updated_at = $2 WHERE id = $1 AND verified = 0";
+const SIGNED_IN: &str = "UPDATE accounts SET sign_ins = sign_ins + 1, failed_attempts = 0, mail_barred = 0, \
+     signed_in_before_at = signed_in_at, signed_in_before_ip = signed_in_ip, signed_in_at = $2, signed_in_ip = $3 \
+     WHERE id = $1";
+const PASSWORD_FAILED: &str = "UPDATE accounts SET failed_attempts = failed_attempts + 1 WHERE id = $1";
+const REMEMBER: &str = "UPDATE accounts SET remembered_at = $2 WHERE id = $1";
 const SET_LANGUAGE: &str = "UPDATE accounts SET language = $2 WHERE id = $1 AND language <> $2";
 const LOCK: &str = "UPDATE accounts SET updated_at = updated_at WHERE id = $1";
 const REMOVE: &str = "DELETE FROM accounts WHERE id = $1";
@@ -84,6 +91,7 @@ pub(super) fn row_of(new: New, created: Timestamp, now: Timestamp) -> [Arg; COLU
         arg(new.image),
         arg(created),
         arg(now),
+        arg(new.verified.then_some(now)),
     ]
 }
 
@@ -162,6 +170,21 @@ pub(crate) async fn verify(tx: &mut Tx, id: AccountId, now: Timestamp) -> Result
     tx.execute(VERIFY, [arg(id.0), arg(now)]).await.map(drop)
 }
 
+/// Notes a completed login.
+pub(crate) async fn signed_in(tx: &mut Tx, id: AccountId, ip: &str, now: Timestamp) -> Result<(), Error> {
+    tx.execute(SIGNED_IN, [arg(id.0), arg(now), arg(ip)]).await.map(drop)
+}
+
+/// Counts a wrong password. Nothing follows from the count: who could make something of it could lock others out.
+pub(crate) async fn password_failed(tx: &mut Tx, id: AccountId) -> Result<(), Error> {
+    tx.execute(PASSWORD_FAILED, [arg(id.0)]).await.map(drop)
+}
+
+/// Notes that the owner asked to be remembered on a device.
+pub(crate) async fn remember(tx: &mut Tx, id: AccountId, now: Timestamp) -> Result<(), Error> {
+    tx.execute(REMEMBER, [arg(id.0), arg(now)]).await.map(drop)
+}
+
 /// Notes the language of the account's mail.
 pub(crate) async fn set_language(tx: &mut Tx, id: AccountId, language: Language) -> Result<(), Error> {
     tx.execute(SET_LANGUAGE, [arg(id.0), arg(language.tag())]).await.map(drop)
@@ -191,5 +214,21 @@ fn read(row: &Row) -> Result<Account, Error> {
         image: row.get(12)?,
         created_at: Timestamp(row.get(13)?),
         updated_at: Timestamp(row.get(14)?),
+        phone: row.get(15)?,
+        verified_at: row.get::<Option<i64>>(16)?.map(Timestamp),
+        sign_ins: SignIns {
+            count: row.get(17)?,
+            latest: read_sign_in(row, 18)?,
+            before: read_sign_in(row, 20)?,
+        },
+        failed_attempts: row.get(22)?,
+        remembered_at: row.get::<Option<i64>>(23)?.map(Timestamp),
+        mail_barred: row.get::<i64>(24)? != 0,
     })
+}
+
+/// Two columns: when, and from which address.
+fn read_sign_in(row: &Row, column: usize) -> Result<Option<SignIn>, Error> {
+    let Some(at) = row.get::<Option<i64>>(column)?.map(Timestamp) else { return Ok(None) };
+    Ok(Some(SignIn { at, ip: row.get(column + 1)? }))
 }

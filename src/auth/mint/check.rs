@@ -11,7 +11,7 @@ use crate::domain::factor::Method;
 use crate::domain::secret::TrustToken;
 use crate::mail::{self, Letter};
 use crate::store::challenges::{self, Challenge};
-use crate::store::{self, Tx, factors, trusts};
+use crate::store::{self, Tx, accounts, factors, trusts};
 
 /// Wrong codes that a sign-in under way stands (CONTRACT.md section 6).
 const CHALLENGE_TRIES: u32 = 5;
@@ -94,6 +94,7 @@ impl Order {
     pub(super) async fn trust(&self, tx: &mut Tx, account: &Account) -> Result<(), store::Error> {
         let (hash, name) = (digest(self.trust_token.expose().as_bytes()), &self.login.device.name);
         trusts::insert(tx, self.term(account), &hash, name, self.now).await?;
+        accounts::remember(tx, account.id, self.now).await?;
         let letter = Letter::DeviceTrusted { device: name, source: &self.login.device.ip };
         mail::post(tx, letter, account.email.as_given(), account.language.unwrap_or_default(), self.now).await
     }
