@@ -1,14 +1,12 @@
-//! Before the password is proven nobody learns whether an address has an account: same words, same headers, same time.
+//! Before the password is proven nobody learns whether an address has an account: same words, same headers. (That it is
+//! the same time, too, is tested in `timing`.)
 
-use std::time::Duration;
-
-use readylogin::clock::Clock;
 use serde_json::{Value, json};
 
 use crate::harness::{Answer, Phone, Server, run};
 
 /// An account in each of the states that must not show, and the phone that one of them has.
-async fn accounts(server: &Server) -> Phone {
+pub(crate) async fn accounts(server: &Server) -> Phone {
     server.person("plain").await;
     server.person("disabled").await;
     let blocked = server.person("blocked").await;
@@ -106,43 +104,6 @@ async fn an_ask_that_nobody_can_see_is_answered_like_one_that_somebody_can() {
     assert!(told.iter().all(|frame| *frame == told[0]), "{told:?}");
 }
 
-/// The z-score of the Mann-Whitney test: how unlikely it is that two samples are of one distribution.
-fn rank_score(a: &[Duration], b: &[Duration]) -> f64 {
-    let count = |n: usize| f64::from(u32::try_from(n).unwrap());
-    let wins: f64 = a
-        .iter()
-        .map(|x| {
-            b.iter()
-                .map(|y| {
-                    if x > y {
-                        1.0
-                    } else if x == y {
-                        0.5
-                    } else {
-                        0.0
-                    }
-                })
-                .sum::<f64>()
-        })
-        .sum();
-    let (m, n) = (count(a.len()), count(b.len()));
-    (wins - m * n / 2.0) / (m * n * (m + n + 1.0) / 12.0).sqrt()
-}
-
-pub(crate) fn median(sample: &[Duration]) -> f64 {
-    let mut sorted = sample.to_vec();
-    sorted.sort_unstable();
-    sorted[sorted.len() / 2].as_secs_f64()
-}
-
-/// Neither the ranks nor the medians tell two samples apart: one alone may be chance, or too little to matter.
-#[track_caller]
-pub(crate) fn check_alike(a: &[Duration], b: &[Duration], what: &str) {
-    let (z, [first, second]) = (rank_score(a, b), [median(a), median(b)]);
-    let apart = (first - second).abs() / first.min(second);
-    assert!(z.abs() <= 4.0 || apart <= 0.25, "{what}: z = {z:.1}, medians {first:.4} s and {second:.4} s");
-}
-
 #[tokio::test]
 async fn the_other_surfaces_answer_the_same_to_the_letter() {
     let server = Server::start(&[]).await;
@@ -163,50 +124,6 @@ async fn the_other_surfaces_answer_the_same_to_the_letter() {
         same.dedup();
         assert_eq!(same.len(), 1, "{same:#?}");
     }
-}
-
-/// Where a wrong password is refused: a route, and the name of the field with the address in it.
-const PASSWORD_STEPS: &[(&str, &str)] = &[
-    ("/auth/p/login", "email"),
-    ("/api/auth/sign-in/email", "email"),
-    ("/users/two_step_verification_login", "username"),
-];
-
-#[tokio::test]
-async fn refusals_take_the_same_time() {
-    // A hash's real work: the passwords of the other tests cost next to nothing, and would hide it.
-    let settings = [("PASSWORD__MEMORY_KIB", "8192"), ("PASSWORD__THREADS", "1")];
-    let server = Server::start(&settings).await;
-    let _phone = accounts(&server).await;
-    let clock = Clock::system();
-    let names = ["unknown@example.org", "plain@example.org", "disabled@example.org"];
-    let mut asked: Vec<_> = PASSWORD_STEPS.iter().flat_map(|step| names.map(|name| (step, name))).collect();
-    asked.push((&PASSWORD_STEPS[0], "no address"));
-    let mut samples = vec![Vec::new(); asked.len()];
-    for round in 0..65 {
-        for (((path, field), name), sample) in asked.iter().zip(&mut samples) {
-            let mut body = json!({"password": "wrong password", "provider": "Email"});
-            body[*field] = json!(name);
-            let begun = clock.uptime();
-            server.http.post(path, &body).await.expect(401);
-            // The first ones warm caches up.
-            if round >= 5 {
-                sample.push(clock.uptime() - begun);
-            }
-        }
-    }
-    for (at, sample) in samples.iter().enumerate() {
-        let unknown = asked.iter().position(|(step, _)| *step == asked[at].0).unwrap();
-        check_alike(&samples[unknown], sample, &format!("{:?}", asked[at]));
-    }
-}
-
-#[test]
-fn the_rank_test_tells_apart_what_differs_and_nothing_else() {
-    let sample = |from: u64| (0..80).map(|n| Duration::from_micros(from + n * 7 % 80)).collect::<Vec<_>>();
-    assert!(rank_score(&sample(100), &sample(100)).abs() < 0.1);
-    assert!(rank_score(&sample(200), &sample(100)) > 10.0);
-    assert!(std::panic::catch_unwind(|| check_alike(&sample(200), &sample(100), "differs")).is_err());
 }
 
 #[tokio::test]

@@ -1,21 +1,17 @@
-//! Accounts of other systems: their passwords go on working, are hashed anew at the first login, and nobody can tell by
-//! time whose was hashed how.
+//! Accounts of other systems: their passwords go on working and are hashed anew at the first login. (That nobody can tell
+//! by time whose was hashed how is tested in `timing`.)
 
 use std::collections::HashMap;
-use std::fmt::Write as _;
-use std::time::Duration;
 
-use readylogin::clock::Clock;
 use serde_json::json;
 
-use crate::alike::{check_alike, median};
-use crate::harness::{Answer, Finished, PATIENCE, Server, change_store, run, text_pairs};
+use crate::harness::{Answer, Finished, Server, change_store, run, text_pairs};
 
 /// What is behind every hash in [`SCHEMES`].
 const PASSWORD: &str = "pleurer sous la pluie";
 
 /// Hashes that other systems made: bcrypt and argon2-cffi for Python, passlib, Django, better-auth.
-const SCHEMES: &[(&str, &str)] = &[
+pub(crate) const SCHEMES: &[(&str, &str)] = &[
     ("bcrypt", "$2b$05$oK3vHmeq3dxEuvZF0rjjoeLWmx3nLa4JFHfyvKIEsfkZTNTCtzXvq"),
     ("bcrypt-php", "$2y$05$oK3vHmeq3dxEuvZF0rjjoeLWmx3nLa4JFHfyvKIEsfkZTNTCtzXvq"),
     (
@@ -46,7 +42,7 @@ const HASHES: &str = "SELECT email, password FROM accounts ORDER BY email";
 const CLASSES: &str = "SELECT email, password_class FROM accounts ORDER BY email";
 const AUDITED: &str = "SELECT event, outcome FROM audit WHERE event = 'account.import'";
 
-fn line(name: &str, hash: &str) -> String {
+pub(crate) fn line(name: &str, hash: &str) -> String {
     format!("{}\n", json!({"kind": "p", "email": format!("{name}@example.org"), "hash": hash}))
 }
 
@@ -61,12 +57,12 @@ async fn import(server: &Server, arguments: &[&str], lines: &str) -> Finished {
     done
 }
 
-async fn import_all(server: &Server, lines: &str) {
+pub(crate) async fn import_all(server: &Server, lines: &str) {
     let done = import(server, &[], lines).await;
     assert_eq!((done.code, done.stderr.as_str()), (Some(0), ""), "{done:?}");
 }
 
-async fn login(server: &Server, name: &str, password: &str) -> Answer {
+pub(crate) async fn login(server: &Server, name: &str, password: &str) -> Answer {
     let body = json!({"email": format!("{name}@example.org"), "password": password});
     server.http.post("/auth/p/login", &body).await
 }
@@ -214,85 +210,4 @@ async fn rows_of_before_there_were_classes_get_theirs_at_a_start() {
     change_store(&server, "UPDATE accounts SET password_class = ''").await;
     server.restart().await;
     assert_eq!(text_pairs(&server, CLASSES).await, classes);
-}
-
-/// A bcrypt hash of this cost and of nobody's password.
-fn bcrypt(cost: u32) -> String {
-    SCHEMES[0].1.replace("$05$", &format!("${cost:02}$"))
-}
-
-/// How long an attempt with a wrong password takes.
-async fn refusal(server: &Server, name: &str) -> Duration {
-    let clock = Clock::system();
-    let begun = clock.uptime();
-    login(server, name, "wrong password").await.expect(401);
-    clock.uptime() - begun
-}
-
-/// A half of the accounts comes from a system with a slower hash: nobody can tell by time which addresses have an
-/// account, and of which half it is.
-#[tokio::test]
-async fn unknown_addresses_take_the_time_of_known_ones_in_the_same_proportion() {
-    const EACH: usize = 40;
-    let settings = [("PASSWORD__MEMORY_KIB", "4096"), ("PASSWORD__THREADS", "1")];
-    let mut server = Server::start(&settings).await;
-    let today =
-        "$argon2id$v=19$m=4096,t=1,p=1$c2FsdHNhbHRzYWx0c2FsdA$GV7fluZsuZyQ43LZVwYo8av+WRdw1ah6QQmf/ICuqEQ";
-    let mut lines = String::new();
-    for n in 0..EACH {
-        let _ =
-            write!(lines, "{}{}", line(&format!("slow{n}"), &bcrypt(8)), line(&format!("fast{n}"), today));
-    }
-    import_all(&server, &lines).await;
-    server.restart().await;
-    // Two looks at each address: what is drawn for it must not change.
-    let (mut slow, mut fast, mut unknown) = (Vec::new(), Vec::new(), vec![Vec::new(); 2 * EACH]);
-    for round in 0..3 {
-        for n in 0..EACH {
-            let known =
-                [refusal(&server, &format!("slow{n}")).await, refusal(&server, &format!("fast{n}")).await];
-            let strange =
-                [refusal(&server, &format!("who{n}")).await, refusal(&server, &format!("nobody{n}")).await];
-            // The first ones warm caches up.
-            if round > 0 {
-                slow.push(known[0]);
-                fast.push(known[1]);
-                unknown[2 * n].push(strange[0]);
-                unknown[2 * n + 1].push(strange[1]);
-            }
-        }
-    }
-    assert!(median(&slow) > 2.0 * median(&fast), "the schemes are too much alike to tell anything");
-    let limit = Duration::from_secs_f64((median(&slow) * median(&fast)).sqrt());
-    let (drawn_slow, drawn_fast): (Vec<_>, Vec<_>) =
-        unknown.iter().partition(|times| times.iter().min().unwrap() > &limit);
-    // Half of 80, five standard deviations either way.
-    assert!((18..=62).contains(&drawn_slow.len()), "{} of 80 unknown addresses are slow", drawn_slow.len());
-    let all = |of: &[&Vec<Duration>]| of.iter().flat_map(|times| times.iter().copied()).collect::<Vec<_>>();
-    check_alike(&slow, &all(&drawn_slow), "slow ones");
-    check_alike(&fast, &all(&drawn_fast), "fast ones");
-    check_alike(&[slow, fast].concat(), &unknown.concat(), "all of them");
-}
-
-/// A server that runs notices an import: its unknown addresses take the time of the accounts that came.
-#[tokio::test]
-async fn a_running_server_draws_by_the_new_proportions() {
-    let server = Server::start(&[("PASSWORD__THREADS", "1")]).await;
-    // So slow that no waiting for the disk comes near it.
-    let lines: String = (0..50).map(|n| line(&format!("n{n}"), &bcrypt(11))).collect();
-    import_all(&server, &lines).await;
-    let slow = refusal(&server, "n0").await;
-    let clock = Clock::system();
-    let begun = clock.uptime();
-    loop {
-        server.clock.advance(Duration::from_millis(500));
-        let mut least = Duration::MAX;
-        for _ in 0..3 {
-            least = least.min(refusal(&server, "nobody").await);
-        }
-        if least > slow / 2 {
-            break;
-        }
-        assert!(clock.uptime() - begun < PATIENCE, "unknown addresses take {least:?}, known ones {slow:?}");
-    }
 }

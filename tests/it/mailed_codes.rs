@@ -3,10 +3,8 @@
 use std::time::Duration;
 
 use base64::Engine as _;
-use readylogin::clock::Clock;
 use serde_json::{Value, json};
 
-use crate::alike::check_alike;
 use crate::harness::{
     Answer, PASSWORD, Person, Server, current_device, letters_to, mailed_code, run, text_pairs, wrong,
 };
@@ -23,7 +21,7 @@ async fn ready(settings: &[(&str, &str)]) -> (Server, Person, Vec<String>) {
     (server, ann, codes)
 }
 
-async fn ask(server: &Server, email: &str) -> Answer {
+pub(crate) async fn ask(server: &Server, email: &str) -> Answer {
     server.http.post("/auth/sending_email", &json!({"email": email})).await
 }
 
@@ -79,35 +77,6 @@ async fn only_who_has_an_account_gets_a_code_and_nobody_is_told() {
     {
         assert_eq!(mailed(&server, &email).await, count, "{email}");
     }
-}
-
-#[tokio::test]
-async fn asking_takes_the_same_time_for_known_and_unknown_addresses_and_so_does_what_comes_next() {
-    let server = Server::start(&[]).await;
-    let clock = Clock::system();
-    for n in 0..80 {
-        server.person(&format!("known{n}")).await;
-    }
-    let timed = async |email: String| {
-        let begun = clock.uptime();
-        ask(&server, &email).await.expect(200);
-        clock.uptime() - begun
-    };
-    let (mut asks, mut next) = ([Vec::new(), Vec::new()], [Vec::new(), Vec::new()]);
-    for n in 0..80 {
-        // Each comes after the other as often.
-        for at in if n % 2 == 0 { [0, 1] } else { [1, 0] } {
-            let first = timed(format!("{}{n}@example.org", ["known", "unknown"][at])).await;
-            let second = timed(format!("control{n}{at}@example.org")).await;
-            // The first ones warm caches up.
-            if n >= 5 {
-                asks[at].push(first);
-                next[at].push(second);
-            }
-        }
-    }
-    check_alike(&asks[0], &asks[1], "known and unknown");
-    check_alike(&next[0], &next[1], "after known and after unknown");
 }
 
 #[tokio::test]

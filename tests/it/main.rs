@@ -44,6 +44,7 @@ mod smtp;
 mod socket;
 mod text;
 mod tidy;
+mod timing;
 mod tls;
 mod tokens;
 mod two_factor;

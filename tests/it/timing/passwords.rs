@@ -1,0 +1,56 @@
+//! Refusing a wrong password takes the same time, whatever there is behind the address.
+
+use std::time::Duration;
+
+use readylogin::clock::Clock;
+use serde_json::json;
+
+use super::{nothing_tells, told_apart};
+use crate::alike::accounts;
+use crate::harness::Server;
+
+/// Where a wrong password is refused: a route, and the name of the field with the address in it.
+const PASSWORD_STEPS: &[(&str, &str)] = &[
+    ("/auth/p/login", "email"),
+    ("/api/auth/sign-in/email", "email"),
+    ("/users/two_step_verification_login", "username"),
+];
+
+#[tokio::test]
+async fn refusals_take_the_same_time() {
+    // A hash's real work: the passwords of the other tests cost next to nothing, and would hide it.
+    let settings = [("PASSWORD__MEMORY_KIB", "8192"), ("PASSWORD__THREADS", "1")];
+    let server = Server::start(&settings).await;
+    let _phone = accounts(&server).await;
+    let names = ["unknown@example.org", "plain@example.org", "disabled@example.org"];
+    let mut asked: Vec<_> = PASSWORD_STEPS.iter().flat_map(|step| names.map(|name| (step, name))).collect();
+    asked.push((&PASSWORD_STEPS[0], "no address"));
+    nothing_tells(async || {
+        let samples = sample(&server, &asked).await;
+        let compared = samples.iter().zip(&asked).map(|(sample, (step, name))| {
+            let unknown = asked.iter().position(|(other, _)| *other == *step).unwrap();
+            told_apart(&samples[unknown], sample, &format!("{} for {name}", step.0))
+        });
+        compared.flatten().collect()
+    })
+    .await;
+}
+
+/// How long each refusal takes, of all of them in turn.
+async fn sample(server: &Server, asked: &[(&(&str, &str), &str)]) -> Vec<Vec<Duration>> {
+    let clock = Clock::system();
+    let mut samples = vec![Vec::new(); asked.len()];
+    for round in 0..65 {
+        for (((path, field), name), sample) in asked.iter().zip(&mut samples) {
+            let mut body = json!({"password": "wrong password", "provider": "Email"});
+            body[*field] = json!(name);
+            let begun = clock.uptime();
+            server.http.post(path, &body).await.expect(401);
+            // The first ones warm caches up.
+            if round >= 5 {
+                sample.push(clock.uptime() - begun);
+            }
+        }
+    }
+    samples
+}
