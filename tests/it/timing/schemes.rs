@@ -49,19 +49,16 @@ async fn unknown_addresses_take_the_time_of_known_ones_in_the_same_proportion() 
             unknown.iter().partition(|times| times.iter().min().unwrap() > &limit);
         let all =
             |of: &[&Vec<Duration>]| of.iter().flat_map(|times| times.iter().copied()).collect::<Vec<_>>();
-        let mut found: Vec<_> = [
+        // Half of 80, five standard deviations either way.
+        if !(18..=62).contains(&drawn_slow.len()) {
+            return vec![format!("{} of 80 unknown addresses are slow", drawn_slow.len())];
+        }
+        let found = [
             told_apart(&slow, &all(&drawn_slow), "slow ones"),
             told_apart(&fast, &all(&drawn_fast), "fast ones"),
             told_apart(&[slow, fast].concat(), &unknown.concat(), "all of them"),
-        ]
-        .into_iter()
-        .flatten()
-        .collect();
-        // Half of 80, five standard deviations either way.
-        if !(18..=62).contains(&drawn_slow.len()) {
-            found.push(format!("{} of 80 unknown addresses are slow", drawn_slow.len()));
-        }
-        found
+        ];
+        found.into_iter().flatten().collect()
     })
     .await;
 }
