@@ -92,6 +92,8 @@ impl Server {
         server.essential("courier", &server.ended, async move {
             mailer.courier.run(&mailer.store, &mailer.clock).await
         });
+        let counter = server.auth.clone();
+        server.essential("limits", &server.ended, async move { counter.limits.share(&counter.store).await });
         let (sweeper, keeper) = (server.broker.clone(), server.broker.clone());
         server.essential("sweep", &server.ended, async move { sweeper.sweep().await });
         server.essential("housekeeping", &server.ended, async move { keeper.keep_house().await });
@@ -132,6 +134,9 @@ impl Server {
             tracing::warn!("some connections did not finish in time");
         }
         self.ended.cancel();
+        if let Err(e) = self.auth.limits.flush(&self.auth.store).await {
+            tracing::warn!(error = %e, "what was counted last is lost");
+        }
         self.auth.store.close().await;
     }
 

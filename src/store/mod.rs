@@ -16,6 +16,7 @@ pub(crate) mod outbox;
 pub(crate) mod pairings;
 pub(crate) mod password_classes;
 mod postgres;
+pub(crate) mod rates;
 pub(crate) mod refresh;
 pub(crate) mod seals;
 pub(crate) mod sessions;
