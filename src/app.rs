@@ -94,9 +94,10 @@ impl Server {
         });
         let counter = server.auth.clone();
         server.essential("limits", &server.ended, async move { counter.limits.share(&counter.store).await });
-        let (sweeper, keeper) = (server.broker.clone(), server.broker.clone());
+        let [sweeper, keeper, cleaner] = std::array::from_fn(|_| server.broker.clone());
         server.essential("sweep", &server.ended, async move { sweeper.sweep().await });
         server.essential("housekeeping", &server.ended, async move { keeper.keep_house().await });
+        server.essential("clean-up", &server.ended, async move { cleaner.clean_up().await });
         Ok(server)
     }
 
@@ -134,6 +135,9 @@ impl Server {
             tracing::warn!("some connections did not finish in time");
         }
         self.ended.cancel();
+        if let Err(e) = self.broker.end_clean_up().await {
+            tracing::warn!(error = %e, "another node cleans up a little later");
+        }
         if let Err(e) = self.auth.limits.flush(&self.auth.store).await {
             tracing::warn!(error = %e, "what was counted last is lost");
         }
