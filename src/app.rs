@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use lettre::Address;
@@ -22,8 +23,11 @@ use crate::crypto::seals::Seals;
 use crate::http::{self, Http};
 use crate::mail::Courier;
 use crate::net::{self, Connections, Origins};
-use crate::store::Store;
+use crate::store::{self, Store};
 use crate::ws::{self, Front};
+
+/// How long the store may take for what is written last: one that does not answer is not waited for.
+const LAST_WORDS: Duration = Duration::from_secs(3);
 
 /// A server that is bound and serves.
 pub struct Server {
@@ -135,13 +139,18 @@ impl Server {
             tracing::warn!("some connections did not finish in time");
         }
         self.ended.cancel();
-        if let Err(e) = self.broker.end_clean_up().await {
-            tracing::warn!(error = %e, "another node cleans up a little later");
-        }
-        if let Err(e) = self.auth.limits.flush(&self.auth.store).await {
-            tracing::warn!(error = %e, "what was counted last is lost");
+        match tokio::time::timeout(LAST_WORDS, self.leave_to_others()).await {
+            Ok(Ok(())) => {}
+            Ok(Err(e)) => tracing::warn!(error = %e, "what was counted last is lost"),
+            Err(_) => tracing::warn!("what was counted last is lost: the store does not answer"),
         }
         self.auth.store.close().await;
+    }
+
+    /// What other nodes, and the next start, go on with.
+    async fn leave_to_others(&self) -> Result<(), store::Error> {
+        self.auth.limits.flush(&self.auth.store).await?;
+        self.broker.end_clean_up().await
     }
 
     /// Spawns what the server can't do without: when it ends before `end`, the server stops.
