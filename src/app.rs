@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use lettre::Address;
@@ -22,8 +23,11 @@ use crate::crypto::seals::Seals;
 use crate::http::{self, Http};
 use crate::mail::Courier;
 use crate::net::{self, Connections, Origins};
-use crate::store::Store;
+use crate::store::{self, Store};
 use crate::ws::{self, Front};
+
+/// How long the store may take for what is written last: one that does not answer is not waited for.
+const LAST_WORDS: Duration = Duration::from_secs(3);
 
 /// A server that is bound and serves.
 pub struct Server {
@@ -92,9 +96,12 @@ impl Server {
         server.essential("courier", &server.ended, async move {
             mailer.courier.run(&mailer.store, &mailer.clock).await
         });
-        let (sweeper, keeper) = (server.broker.clone(), server.broker.clone());
+        let counter = server.auth.clone();
+        server.essential("limits", &server.ended, async move { counter.limits.share(&counter.store).await });
+        let [sweeper, keeper, cleaner] = std::array::from_fn(|_| server.broker.clone());
         server.essential("sweep", &server.ended, async move { sweeper.sweep().await });
         server.essential("housekeeping", &server.ended, async move { keeper.keep_house().await });
+        server.essential("clean-up", &server.ended, async move { cleaner.clean_up().await });
         Ok(server)
     }
 
@@ -132,7 +139,18 @@ impl Server {
             tracing::warn!("some connections did not finish in time");
         }
         self.ended.cancel();
+        match tokio::time::timeout(LAST_WORDS, self.leave_to_others()).await {
+            Ok(Ok(())) => {}
+            Ok(Err(e)) => tracing::warn!(error = %e, "what was counted last is lost"),
+            Err(_) => tracing::warn!("what was counted last is lost: the store does not answer"),
+        }
         self.auth.store.close().await;
+    }
+
+    /// What other nodes, and the next start, go on with.
+    async fn leave_to_others(&self) -> Result<(), store::Error> {
+        self.auth.limits.flush(&self.auth.store).await?;
+        self.broker.end_clean_up().await
     }
 
     /// Spawns what the server can't do without: when it ends before `end`, the server stops.

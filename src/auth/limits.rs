@@ -1,6 +1,9 @@
-//! Rates per source and per source and address, in memory, bounded, by the injected clock.
+//! Rates per source and per source and address: exact and at once on their node, in bounded memory, by the injected
+//! clock; over the store the same on every node within a second, and after a restart.
 
-use std::collections::VecDeque;
+mod exchange;
+mod window;
+
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
@@ -9,6 +12,8 @@ use dashmap::DashMap;
 use dashmap::mapref::one::RefMut;
 use tokio::sync::Notify;
 
+use self::exchange::Exchange;
+use self::window::Window;
 use super::Error;
 use crate::clock::Clock;
 use crate::crypto::seal::RootKey;
@@ -24,28 +29,41 @@ pub(crate) struct Rule {
     name: &'static str,
     max: u32,
     window: Duration,
+    /// Whether the store keeps it, for all nodes and the time after a restart.
+    kept: bool,
+}
+
+impl Rule {
+    const fn kept(name: &'static str, max: u32, window: Duration) -> Self {
+        Self { name, max, window, kept: true }
+    }
+
+    const fn in_memory(name: &'static str, max: u32, window: Duration) -> Self {
+        Self { name, max, window, kept: false }
+    }
 }
 
 const TEN_MINUTES: Duration = Duration::from_secs(600);
 
 /// Wrong passwords from one source (CONTRACT.md section 2.1).
-pub(crate) const PASSWORDS_PER_SOURCE: Rule = Rule { name: "password/source", max: 30, window: TEN_MINUTES };
+pub(crate) const PASSWORDS_PER_SOURCE: Rule = Rule::kept("password/source", 30, TEN_MINUTES);
 /// Wrong passwords for one address from one source.
-pub(crate) const PASSWORDS_PER_ADDRESS: Rule =
-    Rule { name: "password/address", max: 10, window: TEN_MINUTES };
-/// `readyLogin` from one source.
-pub(crate) const PAIRINGS_PER_SOURCE: Rule =
-    Rule { name: "pairing/source", max: 300, window: Duration::from_secs(60) };
+pub(crate) const PASSWORDS_PER_ADDRESS: Rule = Rule::kept("password/address", 10, TEN_MINUTES);
+/// `readyLogin` from one source. Each node counts for itself and forgets at a restart: a browser that merely waits costs
+/// the store nothing.
+pub(crate) const PAIRINGS_PER_SOURCE: Rule = Rule::in_memory("pairing/source", MOST, Duration::from_secs(60));
 /// Tickets that were used, expired or another account's, from one source.
-pub(crate) const TICKETS_PER_SOURCE: Rule = Rule { name: "ticket/source", max: 30, window: TEN_MINUTES };
+pub(crate) const TICKETS_PER_SOURCE: Rule = Rule::kept("ticket/source", 30, TEN_MINUTES);
 /// Codes that one source asks for, and for one address: a mailbox is not a stranger's to fill.
-pub(crate) const CODES_PER_SOURCE: Rule = Rule { name: "code/source", max: 60, window: TEN_MINUTES };
-pub(crate) const CODES_PER_ADDRESS: Rule = Rule { name: "code/address", max: 10, window: TEN_MINUTES };
+pub(crate) const CODES_PER_SOURCE: Rule = Rule::kept("code/source", 60, TEN_MINUTES);
+pub(crate) const CODES_PER_ADDRESS: Rule = Rule::kept("code/address", 10, TEN_MINUTES);
 /// Refresh tokens that were none, from one source.
-pub(crate) const REFRESHES_PER_SOURCE: Rule = Rule { name: "refresh/source", max: 60, window: TEN_MINUTES };
+pub(crate) const REFRESHES_PER_SOURCE: Rule = Rule::kept("refresh/source", 60, TEN_MINUTES);
 /// Accounts made from one source.
-pub(crate) const REGISTRATIONS_PER_SOURCE: Rule =
-    Rule { name: "register/source", max: 60, window: TEN_MINUTES };
+pub(crate) const REGISTRATIONS_PER_SOURCE: Rule = Rule::kept("register/source", 60, TEN_MINUTES);
+
+/// The largest `max` of all rules: more in one window says nothing more.
+const MOST: u32 = 300;
 
 /// Logins that may wait for the outcome of others before they are tried themselves.
 const MAX_WAITING: usize = 256;
@@ -61,23 +79,17 @@ pub(crate) struct Limits {
     waiting: AtomicUsize,
     /// The second of uptime in which a full table was swept last.
     swept: AtomicU64,
+    exchange: Exchange,
 }
 
 type Key = [u8; 16];
-
-struct Window {
-    /// Times of what counted, oldest first, as uptime.
-    counted: VecDeque<Duration>,
-    /// Attempts whose outcome is not known yet.
-    pending: u32,
-    span: Duration,
-}
 
 /// An attempt that counts only if it fails. While it is pending it takes the place of a failure, so that attempts made
 /// at once can't overrun a limit; those beyond it wait for its outcome.
 #[must_use]
 pub(crate) struct Attempt<'a> {
     limits: &'a Limits,
+    rule: Rule,
     key: Option<Key>,
 }
 
@@ -85,7 +97,7 @@ impl Limits {
     pub(crate) fn new(factor: f64, clock: Clock, root: RootKey) -> Self {
         let (windows, settled) = (DashMap::new(), Notify::new());
         let (waiting, swept) = (AtomicUsize::new(0), AtomicU64::new(u64::MAX));
-        Self { factor, clock, root, windows, settled, waiting, swept }
+        Self { factor, clock, root, windows, settled, waiting, swept, exchange: Exchange::new() }
     }
 
     /// Counts one act of `source`, or says how long to wait.
@@ -108,11 +120,11 @@ impl Limits {
     fn count_key(&self, rule: Rule, key: Key) -> Result<(), Error> {
         let Some(max) = self.scaled(rule.max) else { return Ok(()) };
         let now = self.clock.uptime();
-        let mut window = self.window(key, rule, now);
-        if window.counted.len() as u64 >= max {
-            return Err(Error::TooManyRequests(window.wait(now)));
+        let mut window = self.window(key, now);
+        if window.counted() >= max {
+            return Err(Error::TooManyRequests(window.wait(now, max)));
         }
-        window.counted.push_back(now);
+        self.add(&mut window, rule, key, now);
         Ok(())
     }
 
@@ -152,21 +164,19 @@ impl Limits {
     /// Throws out what no longer limits anybody.
     pub(crate) fn sweep(&self) {
         let now = self.clock.uptime();
-        self.windows.retain(|_, window| {
-            window.pending > 0 || window.counted.back().is_some_and(|at| *at + window.span > now)
-        });
+        self.windows.retain(|_, window| !window.is_over(now));
     }
 
     async fn begin(&self, rule: Rule, key: Key) -> Result<Attempt<'_>, Error> {
-        let Some(max) = self.scaled(rule.max) else { return Ok(Attempt { limits: self, key: None }) };
+        let Some(max) = self.scaled(rule.max) else { return Ok(Attempt { limits: self, rule, key: None }) };
         let _waiting = Waiting::new(&self.waiting);
         loop {
             let settled = self.settled.notified();
             tokio::pin!(settled);
             // Listening before looking: an outcome in between is not missed.
             settled.as_mut().enable();
-            if self.try_begin(rule, key, max)? {
-                return Ok(Attempt { limits: self, key: Some(key) });
+            if self.try_begin(key, max)? {
+                return Ok(Attempt { limits: self, rule, key: Some(key) });
             }
             if self.waiting.load(Ordering::Acquire) > MAX_WAITING {
                 return Err(Error::Busy(super::Auth::BUSY));
@@ -175,26 +185,34 @@ impl Limits {
         }
     }
 
-    fn try_begin(&self, rule: Rule, key: Key, max: u64) -> Result<bool, Error> {
+    fn try_begin(&self, key: Key, max: u64) -> Result<bool, Error> {
         let now = self.clock.uptime();
-        let mut window = self.window(key, rule, now);
-        let counted = window.counted.len() as u64;
+        let mut window = self.window(key, now);
+        let counted = window.counted();
         if counted >= max {
-            return Err(Error::TooManyRequests(window.wait(now)));
+            return Err(Error::TooManyRequests(window.wait(now, max)));
         }
         let is_free = counted + u64::from(window.pending) < max;
         window.pending += u32::from(is_free);
         Ok(is_free)
     }
 
-    /// The window of a key, without what is too old to count.
-    fn window(&self, key: Key, rule: Rule, now: Duration) -> RefMut<'_, Key, Window> {
-        let fresh = || Window { counted: VecDeque::new(), pending: 0, span: rule.window };
-        let mut window = self.windows.entry(key).or_insert_with(fresh);
-        while window.counted.front().is_some_and(|at| *at + rule.window <= now) {
-            window.counted.pop_front();
-        }
+    /// The window of a key, without what is over.
+    fn window(&self, key: Key, now: Duration) -> RefMut<'_, Key, Window> {
+        let mut window = self.windows.entry(key).or_default();
+        window.forget(now);
         window
+    }
+
+    /// Counts one act, here and for the other nodes.
+    fn add(&self, window: &mut Window, rule: Rule, key: Key, now: Duration) {
+        debug_assert!(rule.max <= MOST, "{rule:?}");
+        let end = now + rule.window;
+        window.add(end, 1);
+        // What a flood fills here limits nobody elsewhere.
+        if rule.kept && !is_shared(key) {
+            self.exchange.note(key, end);
+        }
     }
 
     /// Whether no further key may be held, after throwing out what is old; that is looked at once a second at most.
@@ -225,19 +243,16 @@ fn shared(key: Key) -> Key {
     shared
 }
 
-impl Window {
-    /// How long until the oldest of what counted is old.
-    fn wait(&self, now: Duration) -> Duration {
-        let oldest = self.counted.front().copied().unwrap_or(now);
-        (oldest + self.span).saturating_sub(now)
-    }
+fn is_shared(key: Key) -> bool {
+    key == shared(key)
 }
 
 impl Attempt<'_> {
     /// It failed: from now on it counts.
     pub(crate) fn failed(self) {
-        if let Some(mut window) = self.key.and_then(|key| self.limits.windows.get_mut(&key)) {
-            window.counted.push_back(self.limits.clock.uptime());
+        let Some(key) = self.key else { return };
+        if let Some(mut window) = self.limits.windows.get_mut(&key) {
+            self.limits.add(&mut window, self.rule, key, self.limits.clock.uptime());
         }
     }
 }
@@ -269,83 +284,4 @@ impl Drop for Waiting<'_> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::domain::time::Timestamp;
-
-    fn limits(factor: f64) -> (Limits, Clock) {
-        let clock = Clock::manual(Timestamp(0));
-        (Limits::new(factor, clock.clone(), RootKey::generate()), clock)
-    }
-
-    const RULE: Rule = Rule { name: "test", max: 2, window: Duration::from_secs(60) };
-    const HERE: IpAddr = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
-
-    #[test]
-    fn the_third_of_two_waits_until_the_first_is_old() {
-        let (limits, clock) = limits(1.0);
-        assert!(limits.count(RULE, HERE).is_ok());
-        clock.advance(Duration::from_secs(20));
-        assert!(limits.count(RULE, HERE).is_ok());
-        assert_eq!(limits.count(RULE, HERE), Err(Error::TooManyRequests(Duration::from_secs(40))));
-        clock.advance(Duration::from_secs(40));
-        assert!(limits.count(RULE, HERE).is_ok());
-    }
-
-    #[tokio::test]
-    async fn only_what_failed_counts() {
-        let (limits, _) = limits(1.0);
-        for _ in 0..10 {
-            drop(limits.attempt(RULE, HERE).await.unwrap());
-        }
-        limits.attempt(RULE, HERE).await.unwrap().failed();
-        limits.attempt(RULE, HERE).await.unwrap().failed();
-        assert!(matches!(limits.attempt(RULE, HERE).await, Err(Error::TooManyRequests(_))));
-    }
-
-    #[tokio::test]
-    async fn attempts_made_at_once_can_not_overrun_a_limit() {
-        let (limits, _) = limits(1.0);
-        let tried = AtomicUsize::new(0);
-        let attempts = (0..100).map(|_| async {
-            let attempt = limits.attempt(RULE, HERE).await?;
-            tried.fetch_add(1, Ordering::Relaxed);
-            tokio::task::yield_now().await;
-            attempt.failed();
-            Ok::<_, Error>(())
-        });
-        let outcomes = futures_util::future::join_all(attempts).await;
-        assert_eq!(outcomes.iter().filter(|outcome| outcome.is_ok()).count(), 2);
-        assert_eq!(tried.load(Ordering::Relaxed), 2);
-    }
-
-    #[tokio::test]
-    async fn right_attempts_made_at_once_all_get_their_turn() {
-        let (limits, _) = limits(1.0);
-        let attempts = (0..100).map(|_| async {
-            let attempt = limits.attempt(RULE, HERE).await?;
-            tokio::task::yield_now().await;
-            drop(attempt);
-            Ok::<_, Error>(())
-        });
-        let outcomes = futures_util::future::join_all(attempts).await;
-        assert!(outcomes.iter().all(Result::is_ok));
-    }
-
-    #[test]
-    fn the_factor_stretches_and_switches_off() {
-        let (wide, _) = limits(2.0);
-        assert_eq!((0..9).filter(|_| wide.count(RULE, HERE).is_ok()).count(), 4);
-        let (off, _) = limits(0.0);
-        assert_eq!((0..9).filter(|_| off.count(RULE, HERE).is_ok()).count(), 9);
-    }
-
-    #[test]
-    fn old_keys_are_thrown_out() {
-        let (limits, clock) = limits(1.0);
-        limits.count(RULE, HERE).unwrap();
-        clock.advance(Duration::from_secs(61));
-        limits.sweep();
-        assert!(limits.windows.is_empty());
-    }
-}
+mod tests;

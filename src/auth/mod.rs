@@ -86,6 +86,7 @@ impl Auth {
     /// What a server does, and a command does not, before its first login.
     pub(crate) async fn begin_to_serve(&self) -> Result<(), Error> {
         self.keyring.announce(&self.store).await?;
+        self.limits.load(&self.store).await?;
         self.weigh_dummies().await
     }
 

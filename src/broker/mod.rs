@@ -1,5 +1,6 @@
 //! The live side: who waits, who may answer, and how one reaches the other. Knows no JSON and no HTTP.
 
+mod clean_up;
 mod mailbox;
 mod phones;
 mod registry;
@@ -24,7 +25,6 @@ use crate::crypto::random;
 use crate::domain::ids::{AccountId, NodeTag, PairingId};
 use crate::domain::time::Timestamp;
 use crate::store::signals::{self, Signal};
-use crate::store::sweep;
 
 /// How often deadlines are looked at: the most that one may be noticed late.
 const SWEEP: Duration = Duration::from_millis(250);
@@ -43,6 +43,8 @@ pub(crate) struct Broker {
     pub(crate) phones: Arc<phones::Phones>,
     registry: Arc<registry::Registry>,
     tag: NodeTag,
+    /// This run of this server, among all that clean the store up.
+    holder: i64,
     draining: AtomicBool,
     /// Something was changed here: the signals are looked at now.
     bell: Notify,
@@ -57,6 +59,7 @@ impl Broker {
             phones: Arc::default(),
             registry: Arc::default(),
             tag: NodeTag(u16::from_be_bytes(random::bytes())),
+            holder: i64::from_be_bytes(random::bytes()),
             draining: AtomicBool::new(false),
             bell: Notify::new(),
         });
@@ -93,7 +96,7 @@ impl Broker {
     }
 
     /// Looks after what no socket's task looks after, for ever: changes made by other processes, asks whose browser
-    /// is gone, rows that are over.
+    /// is gone.
     pub(crate) async fn keep_house(&self) {
         let (mut seen, mut last) = (HashSet::new(), self.auth.clock.now());
         let mut rounds = 0_u32;
@@ -108,7 +111,7 @@ impl Broker {
             }
             rounds = rounds.wrapping_add(1);
             if rounds.is_multiple_of(120) {
-                self.clean_up().await;
+                self.read_keys().await;
             }
             tokio::select! {
                 () = self.bell.notified() => {}
@@ -162,26 +165,6 @@ impl Broker {
             }
         }
         Ok(())
-    }
-
-    async fn clean_up(&self) {
-        self.auth.limits.sweep();
-        let now = self.auth.clock.now();
-        for table in 0..sweep::TABLES {
-            // Batch after batch, each a unit of its own, so that others have their turn in between.
-            loop {
-                let unit = self.auth.store.write(move |tx| Box::pin(sweep::batch(tx, table, now))).await;
-                match unit {
-                    Ok(removed) if removed >= sweep::BATCH => {}
-                    Ok(_) => break,
-                    Err(e) => {
-                        tracing::warn!(error = %e, "clean-up");
-                        break;
-                    }
-                }
-            }
-        }
-        self.read_keys().await;
     }
 
     async fn read_keys(&self) {

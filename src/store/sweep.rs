@@ -5,34 +5,107 @@ use std::time::Duration;
 use super::{Error, Tx, arg};
 use crate::domain::time::Timestamp;
 
+const HOUR: Duration = Duration::from_secs(3600);
 const DAY: Duration = Duration::from_secs(86_400);
 
 /// Rows that one batch removes at most; as many mean that there may be more.
 pub(crate) const BATCH: u64 = 500;
 
-/// One statement for each table, in the order in which rows hang on each other. What is over is kept for a day.
-const STATEMENTS: [&str; TABLES] = [
-    "DELETE FROM pairings WHERE uuid IN (SELECT uuid FROM pairings WHERE expires_at < $1 AND state <> 'asked' LIMIT 500)",
-    "DELETE FROM tickets WHERE hash IN (SELECT hash FROM tickets WHERE expires_at < $1 LIMIT 500)",
-    "DELETE FROM sessions WHERE uuid IN (SELECT uuid FROM sessions WHERE expires_at < $1 LIMIT 500)",
-    "DELETE FROM devices WHERE id IN (SELECT id FROM devices d WHERE created_at < $1 \
-     AND NOT EXISTS (SELECT 1 FROM sessions s WHERE s.device_id = d.id) LIMIT 500)",
-    "DELETE FROM mailed_codes WHERE id IN (SELECT id FROM mailed_codes WHERE expires_at < $1 LIMIT 500)",
-    "DELETE FROM mailed_code_turns WHERE subject IN (SELECT subject FROM mailed_code_turns WHERE at < $1 LIMIT 500)",
-    "DELETE FROM refresh_tokens WHERE hash IN (SELECT hash FROM refresh_tokens WHERE expires_at < $1 LIMIT 500)",
-    "DELETE FROM challenges WHERE hash IN (SELECT hash FROM challenges WHERE expires_at < $1 LIMIT 500)",
-    "DELETE FROM trusts WHERE id IN (SELECT id FROM trusts WHERE expires_at < $1 LIMIT 500)",
-    "DELETE FROM hits WHERE id IN (SELECT id FROM hits WHERE expires_at < $1 LIMIT 500)",
-    "DELETE FROM signals WHERE id IN (SELECT id FROM signals WHERE at < $1 LIMIT 500)",
+/// How many statements there are.
+pub(crate) const STEPS: usize = 15;
+
+/// A statement, and the time that its `$1` is.
+type Step = (&'static str, fn(Timestamp) -> Timestamp);
+
+/// In the order in which rows hang on each other: what a session takes with it goes before it, so that no batch is large.
+const STATEMENTS: [Step; STEPS] = [
+    (
+        "DELETE FROM pairings WHERE uuid IN (SELECT uuid FROM pairings WHERE expires_at < $1 AND state <> 'asked' LIMIT 500)",
+        kept_for_a_day,
+    ),
+    (
+        "DELETE FROM tickets WHERE hash IN (SELECT hash FROM tickets WHERE expires_at < $1 LIMIT 500)",
+        kept_for_a_day,
+    ),
+    (
+        "DELETE FROM refresh_tokens WHERE hash IN (SELECT hash FROM refresh_tokens WHERE expires_at < $1 LIMIT 500)",
+        kept_for_a_day,
+    ),
+    (
+        "DELETE FROM refresh_tokens WHERE hash IN (SELECT r.hash FROM refresh_tokens r JOIN sessions s ON s.uuid = r.session \
+         WHERE s.expires_at < $1 LIMIT 500)",
+        kept_for_a_day,
+    ),
+    (
+        "DELETE FROM refresh_tokens WHERE hash IN (SELECT r.hash FROM refresh_tokens r JOIN sessions s ON s.uuid = r.session \
+         WHERE s.revoked_at < $1 LIMIT 500)",
+        kept_for_a_day,
+    ),
+    (
+        "DELETE FROM sessions WHERE uuid IN (SELECT uuid FROM sessions WHERE expires_at < $1 LIMIT 500)",
+        kept_for_a_day,
+    ),
+    (
+        "DELETE FROM sessions WHERE uuid IN (SELECT uuid FROM sessions WHERE revoked_at < $1 LIMIT 500)",
+        kept_for_a_day,
+    ),
+    (
+        "DELETE FROM mailed_codes WHERE id IN (SELECT id FROM mailed_codes WHERE expires_at < $1 LIMIT 500)",
+        kept_for_a_day,
+    ),
+    (
+        "DELETE FROM mailed_code_turns WHERE subject IN (SELECT subject FROM mailed_code_turns WHERE at < $1 LIMIT 500)",
+        kept_for_a_day,
+    ),
+    (
+        "DELETE FROM challenges WHERE hash IN (SELECT hash FROM challenges WHERE expires_at < $1 LIMIT 500)",
+        kept_for_a_day,
+    ),
+    (
+        "DELETE FROM trusts WHERE id IN (SELECT id FROM trusts WHERE expires_at < $1 LIMIT 500)",
+        kept_for_a_day,
+    ),
+    ("DELETE FROM hits WHERE id IN (SELECT id FROM hits WHERE expires_at < $1 LIMIT 500)", kept_for_a_day),
+    ("DELETE FROM signals WHERE id IN (SELECT id FROM signals WHERE at < $1 LIMIT 500)", kept_for_a_day),
+    // Nobody looks at these again, and in a flood there are many.
+    (
+        "DELETE FROM rates WHERE (node, number) IN (SELECT node, number FROM rates WHERE expires_at < $1 LIMIT 500)",
+        |now| now,
+    ),
+    // Written before the clock was set back: they count no longer than others, and may go no later.
+    (
+        "UPDATE rates SET expires_at = $1 WHERE (node, number) IN \
+         (SELECT node, number FROM rates WHERE expires_at > $1 LIMIT 500)",
+        |now| now.plus(HOUR),
+    ),
 ];
 
-/// How many tables are swept.
-pub(crate) const TABLES: usize = 11;
+const IDLE_DEVICES: &str = "SELECT id FROM devices d WHERE created_at < $1 \
+     AND NOT EXISTS (SELECT 1 FROM sessions s WHERE s.device_id = d.id) LIMIT 500";
+const REMOVE_DEVICE: &str = "DELETE FROM devices WHERE id = $1 AND NOT EXISTS (SELECT 1 FROM sessions s WHERE s.device_id = devices.id)";
 
-/// Removes one batch of a table and returns how many rows it was.
-pub(crate) async fn batch(tx: &mut Tx, table: usize, now: Timestamp) -> Result<u64, Error> {
-    match STATEMENTS.get(table) {
-        Some(sql) => tx.execute(sql, [arg(now.minus(DAY))]).await,
+fn kept_for_a_day(now: Timestamp) -> Timestamp {
+    now.minus(DAY)
+}
+
+/// Removes one batch of a step and returns how many rows it was.
+pub(crate) async fn batch(tx: &mut Tx, step: usize, now: Timestamp) -> Result<u64, Error> {
+    match STATEMENTS.get(step) {
+        Some((sql, time)) => tx.execute(sql, [arg(time(now))]).await,
         None => Ok(0),
     }
+}
+
+/// A batch of devices whose sessions are all gone. Only a look at each device finds them: that is a reader's work, and
+/// would hold the one writer of SQLite up.
+pub(crate) async fn idle_devices(tx: &mut Tx, now: Timestamp) -> Result<Vec<i64>, Error> {
+    tx.all(IDLE_DEVICES, [arg(kept_for_a_day(now))]).await?.iter().map(|row| row.get(0)).collect()
+}
+
+/// Removes those of these devices that still have no session.
+pub(crate) async fn remove_devices(tx: &mut Tx, devices: &[i64]) -> Result<(), Error> {
+    for device in devices {
+        tx.execute(REMOVE_DEVICE, [arg(*device)]).await?;
+    }
+    Ok(())
 }

@@ -23,7 +23,9 @@ pub(crate) use process::{Finished, Process, run};
 pub(crate) use sealed::{SealFile, key_rows, seal, sealed_rows, unseal};
 pub(crate) use smtp::{Entrance, MailServer, Manner};
 pub(crate) use socket::Socket;
-pub(crate) use store::{StoreKind, change_store, execute, signing_keys, store_kind, store_url, text_pairs};
+pub(crate) use store::{
+    StoreKind, await_number, change_store, execute, number, signing_keys, store_kind, store_url, text_pairs,
+};
 pub(crate) use totp::App;
 
 use std::time::Duration;

@@ -71,6 +71,42 @@ pub(crate) async fn text_pairs(server: &super::Server, query: &'static str) -> V
     }
 }
 
+/// The number that a query gives.
+pub(crate) async fn number(settings: &[(String, String)], query: &str) -> i64 {
+    let (url, query) = (url_of(settings), sqlx::AssertSqlSafe(query.to_owned()));
+    match store_kind() {
+        StoreKind::Sqlite => {
+            let mut connection = sqlx::SqliteConnection::connect(url).await.unwrap();
+            sqlx::query_scalar(query).fetch_one(&mut connection).await.unwrap()
+        }
+        StoreKind::Postgres => {
+            let mut connection = sqlx::PgConnection::connect(url).await.unwrap();
+            sqlx::query_scalar(query).fetch_one(&mut connection).await.unwrap()
+        }
+    }
+}
+
+/// Waits until a query gives a number that will do.
+pub(crate) async fn await_number(
+    settings: &[(String, String)],
+    query: &str,
+    will_do: impl Fn(i64) -> bool,
+) -> i64 {
+    let mut last = None;
+    let look = async {
+        loop {
+            let found = number(settings, query).await;
+            if will_do(found) {
+                return found;
+            }
+            last = Some(found);
+            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+        }
+    };
+    let found = tokio::time::timeout(super::PATIENCE, look).await;
+    found.unwrap_or_else(|_| panic!("{query}: {last:?}"))
+}
+
 /// Runs a statement of the test's own.
 pub(crate) async fn execute(settings: &[(String, String)], sql: String) {
     let (url, sql) = (url_of(settings), sqlx::AssertSqlSafe(sql));

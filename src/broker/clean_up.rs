@@ -1,0 +1,78 @@
+//! Clean-up: what is over leaves the memory of each node, and the store by one node at a time.
+
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+
+use super::Broker;
+use crate::store::{self, Tx, leases, sweep};
+
+/// How often.
+const EVERY: Duration = Duration::from_secs(60);
+/// The lease under which the store is swept. It outlives the pause between two rounds, so that the same node goes on; when
+/// that has died, another takes over once it has run out.
+const LEASE: &str = "sweep";
+const LEASE_SPAN: Duration = Duration::from_secs(120);
+
+impl Broker {
+    /// Cleans up, for ever.
+    pub(crate) async fn clean_up(&self) {
+        let mut begun = self.auth.clock.uptime();
+        loop {
+            self.auth.clock.sleep_until(begun + EVERY).await;
+            begun = self.auth.clock.uptime();
+            self.auth.limits.sweep();
+            if let Err(e) = self.sweep_store().await {
+                tracing::warn!(error = %e, "clean-up");
+            }
+        }
+    }
+
+    /// Leaves the rest to another node.
+    pub(crate) async fn end_clean_up(&self) -> Result<(), store::Error> {
+        let holder = self.holder;
+        self.auth.store.write(move |tx| Box::pin(leases::let_go(tx, LEASE, holder))).await
+    }
+
+    async fn sweep_store(&self) -> Result<(), store::Error> {
+        for step in 0..sweep::STEPS {
+            let mut removed = sweep::BATCH;
+            while removed >= sweep::BATCH {
+                let now = self.auth.clock.now();
+                let batch = self.under_lease(move |tx| Box::pin(sweep::batch(tx, step, now))).await?;
+                let Some(rows) = batch else { return Ok(()) };
+                removed = rows;
+            }
+        }
+        loop {
+            let now = self.auth.clock.now();
+            let idle = self.auth.store.read(move |tx| Box::pin(sweep::idle_devices(tx, now))).await?;
+            let is_last = (idle.len() as u64) < sweep::BATCH;
+            let remove = self
+                .under_lease(move |tx| Box::pin(async move { sweep::remove_devices(tx, &idle).await }))
+                .await?;
+            if is_last || remove.is_none() {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Runs a batch as a unit of its own, so that others have their turn in between; none while another node cleans up, or
+    /// when this one is about to stop.
+    async fn under_lease<T, F>(&self, batch: F) -> Result<Option<T>, store::Error>
+    where
+        T: Send + 'static,
+        F: for<'t> FnOnce(&'t mut Tx) -> BoxFuture<'t, Result<T, store::Error>> + Send + 'static,
+    {
+        if self.is_draining() {
+            return Ok(None);
+        }
+        let (holder, now) = (self.holder, self.auth.clock.now());
+        let unit = async move |tx: &mut Tx| {
+            // Renewed with each batch: the row is locked until both are committed, so no two nodes remove at once.
+            let is_mine = leases::hold(tx, LEASE, holder, LEASE_SPAN, now).await?;
+            if is_mine { batch(tx).await.map(Some) } else { Ok(None) }
+        };
+        self.auth.store.write(move |tx| Box::pin(async move { unit(tx).await })).await
+    }
+}
