@@ -116,12 +116,16 @@ impl Auth {
         let now = self.now();
         let live = self.store.read(move |tx| Box::pin(sessions::live(tx, session, now))).await?;
         let live = live.ok_or(Error::NotAuthenticated)?;
-        self.sign_for(live)
+        self.sign_for(live, now, random::uuid())
     }
 
     /// An access token for a session that was just found to live.
-    pub(super) fn sign_for(&self, live: sessions::Live) -> Result<AccessToken, Error> {
-        let now = self.now();
+    pub(super) fn sign_for(
+        &self,
+        live: sessions::Live,
+        issued_at: Timestamp,
+        token_id: uuid::Uuid,
+    ) -> Result<AccessToken, Error> {
         let kind_name =
             self.config.kind(&live.kind).map_or_else(|| live.kind.clone(), |kind| kind.name.clone());
         self.keyring.sign(&Grant {
@@ -136,9 +140,9 @@ impl Auth {
             amr: live.amr.split(' ').map(str::to_owned).collect(),
             acr: live.acr,
             auth_time: live.auth_time,
-            issued_at: now,
-            expires_at: now.plus(self.config.jwt.access_ttl).min(live.expires_at),
-            token_id: random::uuid(),
+            issued_at,
+            expires_at: issued_at.plus(self.config.jwt.access_ttl).min(live.expires_at),
+            token_id,
         })
     }
 }
