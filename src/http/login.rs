@@ -12,6 +12,7 @@ use super::extract::{Bearer, Client, Json, KindPath, OptionalJson};
 use crate::auth::limits::TICKETS_PER_SOURCE;
 use crate::auth::{Credential, Error, First, Login, Wish};
 use crate::domain::device::{DeviceFacts, from_user_agent};
+use crate::domain::phone::Identifier;
 use crate::domain::secret::{AccessToken, BackupCode, OneTimeCode, Password, RefreshToken, Ticket};
 use crate::domain::text::shown;
 
@@ -209,8 +210,8 @@ impl LoginBody {
         credential: Credential,
         login: Login,
     ) -> Result<AccessToken, Error> {
-        let password = Password::new(self.password);
-        let account = http.auth.prove_password(Some(kind), &self.email, &password, login.source).await?;
+        let (who, password) = (Identifier::address(&self.email), Password::new(self.password));
+        let account = http.auth.prove_password(Some(kind), &who, &password, login.source).await?;
         let first = First::Password(Box::new(account));
         Ok(http.auth.mint(first, credential, login).await?.token)
     }
