@@ -81,6 +81,30 @@ pub(super) async fn attempt(
     Ok(if was_spent { Tried::UsedBefore } else { Tried::NoCode })
 }
 
+/// How the newest code of a subject stands.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Standing {
+    /// The right one would be taken.
+    Live,
+    /// It was sent and never used, and is over or was guessed at too often.
+    Dead,
+    /// There is none, or it was used.
+    None,
+}
+
+/// How the newest code of a subject stands.
+pub(super) async fn standing(
+    tx: &mut Tx,
+    subject: &Subject,
+    now: Timestamp,
+) -> Result<Standing, store::Error> {
+    Ok(match mailed_codes::newest(tx, subject).await? {
+        Some(code) if code.is_live(now) => Standing::Live,
+        Some(code) if !code.used => Standing::Dead,
+        Some(_) | None => Standing::None,
+    })
+}
+
 /// How a code is kept: six digits are guessed in no time, so its hash is keyed.
 fn code_hash(root: &RootKey, subject: &Subject, code: &OneTimeCode) -> [u8; 32] {
     root.mac("mailed code hash", &[subject, code.expose().as_bytes()])

@@ -92,7 +92,7 @@ impl Auth {
             session_begins: filled.grant.issued_at,
             session_ends: filled.session_ends,
             session_token: matches!(wish, Wish::Cookie { .. }).then_some(session_token),
-            refresh_token: (wish == Wish::RefreshToken).then_some(refresh_token),
+            refresh_token: wish.has_refresh_token().then_some(refresh_token),
             trust: filled.trusted.then_some(trust_token),
             remember: filled.remember,
             two_factor: filled.two_factor,
@@ -208,12 +208,12 @@ impl Order {
         let client_id = self.login.client_id.clone().unwrap_or_else(|| "readylogin".to_owned());
         let wishes = match &self.login.wish {
             Wish::Cookie { remember, trust, agent } => Some((*remember, *trust, agent.clone())),
-            Wish::AccessToken | Wish::RefreshToken | Wish::Nothing => None,
+            Wish::AccessToken | Wish::RefreshToken | Wish::TrustedDevice(_) | Wish::Nothing => None,
         };
         let remember = under_way.map_or_else(|| wishes.as_ref().is_none_or(|w| w.0), |c| c.remember);
         let lasts = if self.login.wish == Wish::Nothing {
             Duration::ZERO
-        } else if self.login.wish == Wish::RefreshToken {
+        } else if self.login.wish.has_refresh_token() {
             self.refresh.ttl.max(self.session_ttl)
         } else if remember {
             self.session_ttl
@@ -234,8 +234,13 @@ impl Order {
             agent: wishes.as_ref().map(|w| w.2.clone()).unwrap_or_default(),
         };
         sessions::insert(tx, session, self.now).await?;
-        if self.login.wish == Wish::RefreshToken {
+        if self.login.wish.has_refresh_token() {
             self.refresh.keep(tx, self.session, self.now).await?;
+        }
+        if let Wish::TrustedDevice(fingerprint) = &self.login.wish
+            && proof != Proof::Password
+        {
+            self.trust_device(tx, &account, fingerprint).await?;
         }
         let trusts_device = under_way.is_some() && wishes.is_some_and(|w| w.1);
         if trusts_device {
