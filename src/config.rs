@@ -16,6 +16,7 @@ use serde::Deserialize;
 
 use crate::domain::account::Kind;
 use crate::domain::factor::LockPolicy;
+use crate::domain::phone::Country;
 use crate::domain::signing::Algorithm;
 
 /// The commented file that holds every setting with its default.
@@ -117,6 +118,8 @@ sections! {
         registration: Registration,
         #[serde(deserialize_with = "read::kinds")]
         kinds: Vec<Kind>,
+        #[serde(deserialize_with = "read::country")]
+        phone_country: Option<Country>,
     }
     Pairing {
         #[serde(deserialize_with = "read::span")]

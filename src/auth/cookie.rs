@@ -9,9 +9,10 @@ use super::second_factor::SecondFactor;
 use super::{Auth, Error};
 use crate::crypto::random;
 use crate::crypto::seal::{base64url, digest};
-use crate::domain::account::{Account, Email};
+use crate::domain::account::Account;
 use crate::domain::factor::Method;
 use crate::domain::ids::AccountId;
+use crate::domain::phone::Identifier;
 use crate::domain::secret::{BackupCode, ChallengeToken, OneTimeCode, SessionToken};
 use crate::domain::source::network;
 use crate::store::sessions::Live;
@@ -50,10 +51,7 @@ impl Auth {
         kind: Option<&str>,
         source: IpAddr,
     ) -> Result<ChallengeToken, Error> {
-        let found = match Email::parse(email) {
-            Some(email) => self.find(kind, email).await?,
-            None => None,
-        };
+        let found = self.find(kind, &Identifier::address(email)).await?;
         Ok(self.first_step(found.map_or_else(random::uuid, |account| account.uuid), source))
     }
 

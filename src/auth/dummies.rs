@@ -7,7 +7,8 @@ use parking_lot::RwLock;
 
 use super::{Auth, Error};
 use crate::crypto::password;
-use crate::domain::account::{Email, PasswordHash};
+use crate::domain::account::PasswordHash;
+use crate::domain::phone::Identifier;
 use crate::store::Tx;
 use crate::store::password_classes::{self, Share};
 
@@ -91,9 +92,9 @@ fn class_at(line: &Line, point: u64) -> Option<&String> {
 }
 
 impl Auth {
-    /// What a password is checked against when this address has no account of this kind, or of any.
-    pub(super) fn dummy(&self, kind: &str, email: &Email) -> Result<PasswordHash, Error> {
-        let mac = self.root.mac("dummy", &[kind.as_bytes(), email.key().as_bytes()]);
+    /// What a password is checked against when this address or number has no account of this kind, or of any.
+    pub(super) fn dummy(&self, kind: &str, who: &Identifier) -> Result<PasswordHash, Error> {
+        let mac = self.root.mac("dummy", &[kind.as_bytes(), who.key().as_bytes()]);
         let point = mac.first_chunk().map(|bytes| u64::from_be_bytes(*bytes));
         point
             .and_then(|point| self.passwords.dummies.at(kind, point))

@@ -17,7 +17,6 @@ use self::window::Window;
 use super::Error;
 use crate::clock::Clock;
 use crate::crypto::seal::RootKey;
-use crate::domain::account::Email;
 use crate::domain::source::network;
 
 /// Keys held at once; beyond that, those that say nothing any more are thrown out first.
@@ -105,15 +104,15 @@ impl Limits {
         self.count_key(rule, self.key(rule, &[network(source).to_string().as_bytes()]))
     }
 
-    /// Counts one act of `source` towards an address, or says how long to wait.
+    /// Counts one act of `source` towards an address or what else an account is named by, or says how long to wait.
     pub(crate) fn count_at(
         &self,
         rule: Rule,
         source: IpAddr,
         kind: &str,
-        email: &Email,
+        address: &str,
     ) -> Result<(), Error> {
-        let parts = [network(source).to_string().into_bytes(), kind.into(), email.key().into()];
+        let parts = [network(source).to_string().into_bytes(), kind.into(), address.into()];
         self.count_key(rule, self.key(rule, &parts.each_ref().map(Vec::as_slice)))
     }
 
@@ -139,9 +138,9 @@ impl Limits {
         rule: Rule,
         source: IpAddr,
         kind: &str,
-        email: &Email,
+        address: &str,
     ) -> Result<Attempt<'_>, Error> {
-        let parts = [network(source).to_string().into_bytes(), kind.into(), email.key().into()];
+        let parts = [network(source).to_string().into_bytes(), kind.into(), address.into()];
         self.begin(rule, self.key(rule, &parts.each_ref().map(Vec::as_slice))).await
     }
 

@@ -6,7 +6,8 @@ use crate::domain::account::Account;
 use crate::domain::device::DeviceFacts;
 use crate::domain::language::Language;
 use crate::domain::secret::{
-    AccessToken, BackupCode, ChallengeToken, OneTimeCode, RefreshToken, SessionToken, Ticket, TrustToken,
+    AccessToken, BackupCode, ChallengeToken, Fingerprint, OneTimeCode, RefreshToken, SessionToken, Ticket,
+    TrustToken,
 };
 use crate::domain::time::Timestamp;
 
@@ -26,12 +27,16 @@ pub(crate) enum Credential {
     PasswordAlone,
     /// Nothing but the device's being trusted.
     Trust(TrustToken),
+    /// Nothing but the device's being trusted, which is known by what its client says of it.
+    Device(Fingerprint),
     /// The code of an approval.
     Ticket(Ticket),
     /// A mailed code, or something that is nothing at all: it counts as a wrong one.
     MailedCode(OneTimeCode),
     /// The code of an authenticator app.
     Totp(OneTimeCode),
+    /// A mailed code or that of an app: a surface with one field for both.
+    AnyCode(OneTimeCode),
     /// A backup code.
     BackupCode(BackupCode),
 }
@@ -55,6 +60,8 @@ pub(crate) enum Wish {
     AccessToken,
     /// A refresh token.
     RefreshToken,
+    /// A refresh token, and that the device that a second factor was just proven on is not asked again.
+    TrustedDevice(Fingerprint),
     /// No session at all: only that the factor is proven and used up.
     Nothing,
     /// A cookie session.
@@ -65,6 +72,16 @@ pub(crate) enum Wish {
         trust: bool,
         agent: String,
     },
+}
+
+impl Wish {
+    /// Whether a refresh token is wanted.
+    pub(super) fn has_refresh_token(&self) -> bool {
+        match self {
+            Self::RefreshToken | Self::TrustedDevice(_) => true,
+            Self::AccessToken | Self::Nothing | Self::Cookie { .. } => false,
+        }
+    }
 }
 
 /// A login that was made.

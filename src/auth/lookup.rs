@@ -1,19 +1,26 @@
-//! Finding accounts by address, also where a surface names no kind.
+//! Finding accounts by address or number, also where a surface names no kind.
 
 use super::{Auth, Error};
-use crate::domain::account::{Account, Email};
+use crate::domain::account::Account;
 use crate::domain::factor::Method;
 use crate::domain::ids::AccountId;
+use crate::domain::phone::Identifier;
 use crate::store::{Tx, accounts, factors};
 
 impl Auth {
-    /// The account with an address: of this kind, or else of the kind that is meant by an address alone. There verified
-    /// accounts come before unverified ones, then the kinds' order (CONTRACT.md section 1).
-    pub(super) async fn find(&self, kind: Option<&str>, email: Email) -> Result<Option<Account>, Error> {
-        let kind = kind.map(str::to_owned);
-        let unit = async move |tx: &mut Tx| match kind {
-            Some(kind) => Ok(accounts::by_email(tx, &kind, &email).await?.into_iter().collect()),
-            None => accounts::by_address(tx, &email).await,
+    /// The account that is named so: of this kind, or else of the kind that is meant by the name alone. There, and where
+    /// several have one number, verified accounts come before unverified ones, then the kinds' order, then age
+    /// (CONTRACT.md section 1). What is nobody's is looked up like any other.
+    pub(super) async fn find(&self, kind: Option<&str>, who: &Identifier) -> Result<Option<Account>, Error> {
+        let (kind, who) = (kind.map(str::to_owned), who.clone());
+        let unit = async move |tx: &mut Tx| match (kind.as_deref(), &who) {
+            (Some(kind), Identifier::Email(email)) => {
+                Ok(accounts::by_email(tx, kind, email).await?.into_iter().collect())
+            }
+            (kind, Identifier::Phone(phone)) => accounts::by_phone(tx, kind, phone).await,
+            (None, Identifier::Email(_)) | (_, Identifier::Nobodys) => {
+                accounts::by_address(tx, who.key()).await
+            }
         };
         let found: Vec<Account> = self.store.read(move |tx| Box::pin(async move { unit(tx).await })).await?;
         let kinds = &self.config.accounts.kinds;
@@ -23,8 +30,7 @@ impl Auth {
 
     /// Whether there is such an account, for the one route that may be told to say so.
     pub(crate) async fn is_known(&self, kind: Option<&str>, email: &str) -> Result<bool, Error> {
-        let Some(email) = Email::parse(email) else { return Ok(false) };
-        Ok(self.find(kind, email).await?.is_some())
+        Ok(self.find(kind, &Identifier::address(email)).await?.is_some())
     }
 
     /// What is on for an account.

@@ -8,9 +8,10 @@ use subtle::ConstantTimeEq as _;
 use super::limits::{CODES_PER_ADDRESS, CODES_PER_SOURCE};
 use super::{Auth, Error};
 use crate::crypto::random;
-use crate::crypto::seal::RootKey;
+use crate::crypto::seal::{RootKey, base64url};
 use crate::domain::account::{Account, Email};
 use crate::domain::language::Language;
+use crate::domain::phone::{Identifier, Phone};
 use crate::domain::secret::OneTimeCode;
 use crate::domain::time::Timestamp;
 use crate::mail::{self, Letter};
@@ -80,6 +81,30 @@ pub(super) async fn attempt(
     Ok(if was_spent { Tried::UsedBefore } else { Tried::NoCode })
 }
 
+/// How the newest code of a subject stands.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Standing {
+    /// The right one would be taken.
+    Live,
+    /// It was sent and never used, and is over or was guessed at too often.
+    Dead,
+    /// There is none, or it was used.
+    None,
+}
+
+/// How the newest code of a subject stands.
+pub(super) async fn standing(
+    tx: &mut Tx,
+    subject: &Subject,
+    now: Timestamp,
+) -> Result<Standing, store::Error> {
+    Ok(match mailed_codes::newest(tx, subject).await? {
+        Some(code) if code.is_live(now) => Standing::Live,
+        Some(code) if !code.used => Standing::Dead,
+        Some(_) | None => Standing::None,
+    })
+}
+
 /// How a code is kept: six digits are guessed in no time, so its hash is keyed.
 fn code_hash(root: &RootKey, subject: &Subject, code: &OneTimeCode) -> [u8; 32] {
     root.mac("mailed code hash", &[subject, code.expose().as_bytes()])
@@ -97,10 +122,49 @@ impl Auth {
         source: IpAddr,
     ) -> Result<(), Error> {
         let email = Email::parse(email).ok_or(Error::NotAnAddress)?;
+        self.mail_code_of(None, &Identifier::Email(email), language, source).await
+    }
+
+    /// The same for a surface that knows accounts by their telephone number, too.
+    ///
+    /// # Errors
+    /// As [`Auth::mail_login_code`].
+    pub(crate) async fn mail_code_of(
+        &self,
+        kind: Option<&str>,
+        who: &Identifier,
+        language: Option<Language>,
+        source: IpAddr,
+    ) -> Result<(), Error> {
+        let address = match who {
+            Identifier::Email(email) => Some(email.clone()),
+            Identifier::Phone(phone) => self.stand_in(phone),
+            Identifier::Nobodys => None,
+        };
+        let address = address.ok_or(Error::NotAnAddress)?;
         self.limits.count(CODES_PER_SOURCE, source)?;
-        self.limits.count_at(CODES_PER_ADDRESS, source, "", &email)?;
-        self.mail_code(Purpose::Login(&email), (email.clone(), None), language, self.config.otp.ttl, source)
-            .await
+        // Under what was asked: a number must not tell whose address it leads to.
+        self.limits.count_at(CODES_PER_ADDRESS, source, "", who.key())?;
+        let owner = match who {
+            // The code belongs to the address, whoever has it.
+            Identifier::Email(_) | Identifier::Nobodys => None,
+            Identifier::Phone(_) => self.find(kind, who).await?,
+        };
+        let (email, account) = owner.map_or((address, None), |owner| (owner.email, Some(owner.uuid)));
+        self.mail_code(
+            Purpose::Login(&email),
+            (email.clone(), account),
+            language,
+            self.config.otp.ttl,
+            source,
+        )
+        .await
+    }
+
+    /// An address that nobody has, always the same for a number: a code for it is prepared like any other.
+    fn stand_in(&self, phone: &Phone) -> Option<Email> {
+        let mac = self.root.mac("number without an account", &[phone.as_str().as_bytes()]);
+        Email::parse(&format!("{}@invalid", base64url(&mac)))
     }
 
     /// Mails a login code to an account whose password was proven.
@@ -137,7 +201,7 @@ impl Auth {
         let unit = async move |tx: &mut Tx| {
             mailed_codes::take_turn(tx, &subject, now).await?;
             let newest = mailed_codes::newest(tx, &subject).await?;
-            let owner = accounts::by_address(tx, &email).await?;
+            let owner = accounts::by_address(tx, email.key()).await?;
             // Of several with the address, the one whose password was proven.
             let allowed = owner.into_iter().filter(|owner| owner.disabled_at.is_none());
             let owner = allowed.min_by_key(|owner| Some(owner.uuid) != account);

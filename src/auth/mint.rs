@@ -92,7 +92,7 @@ impl Auth {
             session_begins: filled.grant.issued_at,
             session_ends: filled.session_ends,
             session_token: matches!(wish, Wish::Cookie { .. }).then_some(session_token),
-            refresh_token: (wish == Wish::RefreshToken).then_some(refresh_token),
+            refresh_token: wish.has_refresh_token().then_some(refresh_token),
             trust: filled.trusted.then_some(trust_token),
             remember: filled.remember,
             two_factor: filled.two_factor,
@@ -116,12 +116,16 @@ impl Auth {
         let now = self.now();
         let live = self.store.read(move |tx| Box::pin(sessions::live(tx, session, now))).await?;
         let live = live.ok_or(Error::NotAuthenticated)?;
-        self.sign_for(live)
+        self.sign_for(live, now, random::uuid())
     }
 
     /// An access token for a session that was just found to live.
-    pub(super) fn sign_for(&self, live: sessions::Live) -> Result<AccessToken, Error> {
-        let now = self.now();
+    pub(super) fn sign_for(
+        &self,
+        live: sessions::Live,
+        issued_at: Timestamp,
+        token_id: uuid::Uuid,
+    ) -> Result<AccessToken, Error> {
         let kind_name =
             self.config.kind(&live.kind).map_or_else(|| live.kind.clone(), |kind| kind.name.clone());
         self.keyring.sign(&Grant {
@@ -136,9 +140,9 @@ impl Auth {
             amr: live.amr.split(' ').map(str::to_owned).collect(),
             acr: live.acr,
             auth_time: live.auth_time,
-            issued_at: now,
-            expires_at: now.plus(self.config.jwt.access_ttl).min(live.expires_at),
-            token_id: random::uuid(),
+            issued_at,
+            expires_at: issued_at.plus(self.config.jwt.access_ttl).min(live.expires_at),
+            token_id,
         })
     }
 }
@@ -204,12 +208,12 @@ impl Order {
         let client_id = self.login.client_id.clone().unwrap_or_else(|| "readylogin".to_owned());
         let wishes = match &self.login.wish {
             Wish::Cookie { remember, trust, agent } => Some((*remember, *trust, agent.clone())),
-            Wish::AccessToken | Wish::RefreshToken | Wish::Nothing => None,
+            Wish::AccessToken | Wish::RefreshToken | Wish::TrustedDevice(_) | Wish::Nothing => None,
         };
         let remember = under_way.map_or_else(|| wishes.as_ref().is_none_or(|w| w.0), |c| c.remember);
         let lasts = if self.login.wish == Wish::Nothing {
             Duration::ZERO
-        } else if self.login.wish == Wish::RefreshToken {
+        } else if self.login.wish.has_refresh_token() {
             self.refresh.ttl.max(self.session_ttl)
         } else if remember {
             self.session_ttl
@@ -230,8 +234,13 @@ impl Order {
             agent: wishes.as_ref().map(|w| w.2.clone()).unwrap_or_default(),
         };
         sessions::insert(tx, session, self.now).await?;
-        if self.login.wish == Wish::RefreshToken {
+        if self.login.wish.has_refresh_token() {
             self.refresh.keep(tx, self.session, self.now).await?;
+        }
+        if let Wish::TrustedDevice(fingerprint) = &self.login.wish
+            && proof != Proof::Password
+        {
+            self.trust_device(tx, &account, fingerprint).await?;
         }
         let trusts_device = under_way.is_some() && wishes.is_some_and(|w| w.1);
         if trusts_device {

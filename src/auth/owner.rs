@@ -7,12 +7,12 @@ use super::factors::changed;
 use super::{Auth, Error};
 use crate::domain::account::{Email, check_new_password};
 use crate::domain::device::Device;
-use crate::domain::ids::{AccountId, DeviceId};
-use crate::domain::secret::Password;
+use crate::domain::ids::{AccountId, DeviceId, SessionId};
+use crate::domain::secret::{Password, RefreshToken};
 use crate::domain::time::Timestamp;
 use crate::mail::{self, Letter};
-use crate::store::sessions::Live;
-use crate::store::{self, Tx, accounts, devices, pairings, sessions, tickets, trusts};
+use crate::store::sessions::{Listed, Live};
+use crate::store::{self, Tx, accounts, devices, pairings, refresh, sessions, tickets, trusts};
 
 impl Auth {
     /// The devices that are logged in, oldest first.
@@ -41,13 +41,62 @@ impl Auth {
 
     /// Ends the session, or with `all` every session of the account. An approving phone that logs out stops approving
     /// with it; the others stay.
-    pub(crate) async fn log_out(&self, live: &Live, all: bool, source: IpAddr) -> Result<(), Error> {
+    ///
+    /// A refresh token of another session of the account ends that one as well; any other token is nothing.
+    pub(crate) async fn log_out(
+        &self,
+        live: &Live,
+        all: bool,
+        other: Option<&RefreshToken>,
+        source: IpAddr,
+    ) -> Result<(), Error> {
+        let other = other.map(super::refresh::hash);
         let unit = async move |tx: &mut Tx, owner: Owner| {
             let Owner { live, source, now } = owner;
+            if let Some(kept) = match &other {
+                Some(hash) => refresh::find(tx, hash).await?,
+                None => None,
+            } {
+                let other = sessions::live(tx, kept.session, now).await?;
+                if let Some(other) = other.filter(|o| o.account == live.account && o.id != live.id)
+                    && let Err(refused) = end_session(tx, &other, &source, now).await?
+                {
+                    return Ok(Err(refused));
+                }
+            }
             if all {
                 sessions::revoke_logins(tx, live.account, now).await?;
             }
             end_device(tx, live.account, live.device, &source, now).await
+        };
+        let demand = Demand::Session;
+        self.as_owner(live, demand, source, move |tx, owner| Box::pin(async move { unit(tx, owner).await }))
+            .await
+    }
+
+    /// The account's live sessions on every surface, oldest first.
+    pub(crate) async fn sessions(&self, account: AccountId) -> Result<Vec<Listed>, Error> {
+        let now = self.now();
+        Ok(self.store.read(move |tx| Box::pin(sessions::list(tx, account, now))).await?)
+    }
+
+    /// Ends a session of the account, and its device unless that has another one.
+    ///
+    /// # Errors
+    /// `NotFound` when the account has no such session.
+    pub(crate) async fn revoke_session(
+        &self,
+        live: &Live,
+        session: SessionId,
+        source: IpAddr,
+    ) -> Result<(), Error> {
+        let unit = async move |tx: &mut Tx, owner: Owner| {
+            let Owner { live, source, now } = owner;
+            let found = sessions::live(tx, session, now).await?;
+            match found.filter(|found| found.account == live.account) {
+                Some(found) => end_session(tx, &found, &source, now).await,
+                None => Ok(Err(Error::NotFound)),
+            }
         };
         let demand = Demand::Session;
         self.as_owner(live, demand, source, move |tx, owner| Box::pin(async move { unit(tx, owner).await }))
@@ -106,6 +155,21 @@ impl Auth {
         self.as_owner(live, demand, source, move |tx, owner| Box::pin(async move { unit(tx, owner).await }))
             .await
     }
+}
+
+/// Ends a session, and its device with all that hangs on it unless another session is on it.
+async fn end_session(
+    tx: &mut Tx,
+    session: &Live,
+    source: &str,
+    now: Timestamp,
+) -> Result<Result<(), Error>, store::Error> {
+    sessions::revoke(tx, session.id, now).await?;
+    if !sessions::device_has_one(tx, session.device, now).await? {
+        return end_device(tx, session.account, session.device, source, now).await;
+    }
+    changed(tx, "session.revoke", session.account, Some(session.device), source, now).await?;
+    Ok(Ok(()))
 }
 
 /// Ends a device with all that hangs on it.

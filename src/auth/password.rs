@@ -1,4 +1,4 @@
-//! Proving a password: throttled, hashed on a bounded pool, alike for known and unknown addresses.
+//! Proving a password: throttled, hashed on a bounded pool, alike for known and unknown addresses and numbers.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -14,8 +14,9 @@ use super::limits::{Attempt, PASSWORDS_PER_ADDRESS, PASSWORDS_PER_SOURCE};
 use super::{Auth, Error};
 use crate::config;
 use crate::crypto::password::{Hasher, Verdict, class_of};
-use crate::domain::account::{Account, Email, PasswordHash};
+use crate::domain::account::{Account, PasswordHash};
 use crate::domain::ids::AccountId;
+use crate::domain::phone::Identifier;
 use crate::domain::secret::Password;
 use crate::store::{Tx, accounts, audit};
 
@@ -99,34 +100,35 @@ impl Passwords {
 }
 
 impl Auth {
-    /// The account behind an address and its password; without a kind, the one that is meant by the address alone.
+    /// The account of this name and password; without a kind, the one that is meant by the name alone.
     ///
     /// # Errors
-    /// `BadCredentials` alike for an unknown address and a wrong password, in words and time; `Disabled` only after
+    /// `BadCredentials` alike for an unknown name and a wrong password, in words and time; `Disabled` only after
     /// the right password; `TooManyRequests`; `Busy`.
     pub(crate) async fn prove_password(
         &self,
         kind: Option<&str>,
-        email: &str,
+        who: &Identifier,
         password: &Password,
         source: IpAddr,
     ) -> Result<Account, Error> {
-        let address = Email::parse(email);
         let by_source = self.limits.attempt(PASSWORDS_PER_SOURCE, source).await?;
-        let by_address = match &address {
-            Some(address) => {
+        let by_name = match who {
+            Identifier::Email(_) | Identifier::Phone(_) => {
                 // Counted under what was asked, not under what was found.
                 let kind = kind.unwrap_or(ANY_KIND);
-                Some(self.limits.attempt_at(PASSWORDS_PER_ADDRESS, source, kind, address).await?)
+                Some(self.limits.attempt_at(PASSWORDS_PER_ADDRESS, source, kind, who.key()).await?)
             }
-            None => None,
+            Identifier::Nobodys => None,
         };
-        let (found, dummy) = self.meant(kind, address).await?;
+        // Drawn for everybody, so that drawing tells nothing.
+        let dummy = self.dummy(kind.unwrap_or(ANY_KIND), who)?;
+        let found = self.find(kind, who).await?;
         let whose = found.as_ref().map(|account| account.id);
         let outcome = self.check_password(found, dummy, password).await;
         if matches!(outcome, Err(Error::BadCredentials)) {
             by_source.failed();
-            by_address.into_iter().for_each(Attempt::failed);
+            by_name.into_iter().for_each(Attempt::failed);
         }
         self.audit_password(whose, &outcome, source).await?;
         outcome
@@ -141,22 +143,7 @@ impl Auth {
     ) -> Result<Account, Error> {
         let account = self.store.read(move |tx| Box::pin(accounts::by_id(tx, id))).await?;
         let account = account.ok_or(Error::NotAuthenticated)?;
-        self.prove_password(Some(&account.kind), account.email.as_given(), password, source).await
-    }
-
-    /// Who is meant by an address, and the dummy that stands in for nobody.
-    async fn meant(
-        &self,
-        kind: Option<&str>,
-        address: Option<Email>,
-    ) -> Result<(Option<Account>, PasswordHash), Error> {
-        // An address that can't be one is looked up like any other; whoever is found under the stand-in is not meant.
-        let is_address = address.is_some();
-        let stand_in = || Email::parse("nobody@invalid").ok_or(Error::BadCredentials);
-        let address = address.map_or_else(stand_in, Ok)?;
-        // Drawn for everybody, so that drawing tells nothing.
-        let dummy = self.dummy(kind.unwrap_or(ANY_KIND), &address)?;
-        Ok((self.find(kind, address).await?.filter(|_| is_address), dummy))
+        self.prove_password(Some(&account.kind), &Identifier::Email(account.email), password, source).await
     }
 
     async fn check_password(

@@ -11,8 +11,9 @@ use crate::crypto::seal::{RootKey, digest};
 use crate::domain::ids::SessionId;
 use crate::domain::secret::{AccessToken, RefreshToken};
 use crate::domain::time::Timestamp;
+use crate::mail::{self, Letter};
 use crate::store::sessions::Live;
-use crate::store::{self, Tx, accounts, refresh, sessions};
+use crate::store::{self, Tx, accounts, devices, refresh, sessions};
 
 /// A refresh token on its way into the store.
 pub(super) struct Fresh {
@@ -34,7 +35,8 @@ impl Fresh {
 
 /// What a refresh token led to; a session that was ended for it is a value, since it has to stay ended.
 enum Outcome {
-    Replaced(Box<Live>),
+    /// At this time; at a repeat, too, the first one's.
+    Replaced(Box<Live>, Timestamp),
     Reused,
     Unknown,
 }
@@ -45,10 +47,12 @@ impl Auth {
     }
 
     /// Exchanges a refresh token for a fresh access token and its successor. A repeat within `refresh.grace`, while the
-    /// successor is unused, gets the same successor again: two tabs, or a lost answer.
+    /// successor is unused, gets the same successor again, and an access token of the same claims: two tabs, or a lost
+    /// answer.
     ///
     /// # Errors
-    /// `NotAuthenticated` for one that is unknown, expired, or used before: then its session has ended.
+    /// `NotAuthenticated` for one that is unknown, expired, or used before: then its session has ended, and its owner is
+    /// told.
     pub(crate) async fn refresh(
         &self,
         token: &RefreshToken,
@@ -74,23 +78,31 @@ impl Auth {
             if refresh::replace(tx, &old, now).await? {
                 next.keep(tx, kept.session, now).await?;
                 sessions::renew(tx, kept.session, now.plus(next.ttl), now).await?;
-                return Ok(Outcome::Replaced(Box::new(live)));
+                devices::seen(tx, live.device, &ip, now).await?;
+                // With the end that it has now: a repeat reads that one, too.
+                let live = sessions::live(tx, kept.session, now).await?.unwrap_or(live);
+                return Ok(Outcome::Replaced(Box::new(live), now));
             }
             let again = refresh::find(tx, &old).await?.and_then(|kept| kept.replaced_at);
             let unused =
                 refresh::find(tx, &hash(&next.token)).await?.is_some_and(|n| n.replaced_at.is_none());
             // Of two at once, or on two nodes, the later may have looked at its clock first.
-            let is_repeat = again.is_some_and(|at| now.since(at).max(at.since(now)) < grace);
-            if is_repeat && unused {
-                return Ok(Outcome::Replaced(Box::new(live)));
+            let repeated = again.filter(|at| now.since(*at).max(at.since(now)) < grace);
+            if let Some(at) = repeated.filter(|_| unused) {
+                return Ok(Outcome::Replaced(Box::new(live), at));
             }
             sessions::revoke_device(tx, live.device, now).await?;
             changed(tx, "refresh.reused", live.account, Some(live.device), &ip, now).await?;
+            let letter = Letter::RefreshReused { device: &live.device_name, source: &ip };
+            mail::post(tx, letter, &live.email, live.language, now).await?;
             Ok(Outcome::Reused)
         };
         match self.store.write(move |tx| Box::pin(async move { unit(tx).await })).await? {
-            Outcome::Replaced(live) => Ok((self.sign_for(*live)?, successor)),
+            Outcome::Replaced(live, at) => {
+                Ok((self.sign_for(*live, at, token_id(&self.root, token))?, successor))
+            }
             Outcome::Reused | Outcome::Unknown => {
+                self.courier.ring();
                 attempt.failed();
                 Err(Error::NotAuthenticated)
             }
@@ -98,13 +110,21 @@ impl Auth {
     }
 }
 
-fn hash(token: &RefreshToken) -> [u8; 32] {
+pub(super) fn hash(token: &RefreshToken) -> [u8; 32] {
     digest(token.expose().as_bytes())
 }
 
 /// Derived, so that a repeat gets the same one although none is kept.
 fn successor(root: &RootKey, token: &RefreshToken) -> RefreshToken {
     RefreshToken::new(hex(&root.mac("refresh token", &[token.expose().as_bytes()])))
+}
+
+/// Derived as well: a repeat's access token is the same one, told again.
+fn token_id(root: &RootKey, token: &RefreshToken) -> uuid::Uuid {
+    let mac = root.mac("access token of a refresh", &[token.expose().as_bytes()]);
+    let mut bytes = [0; 16];
+    bytes.copy_from_slice(&mac[..16]);
+    uuid::Builder::from_random_bytes(bytes).into_uuid()
 }
 
 fn hex(bytes: &[u8]) -> String {

@@ -4,7 +4,7 @@
 use zeroize::Zeroizing;
 
 use super::Error;
-use super::mailed_code::{self, Purpose, Tried};
+use super::mailed_code::{self, Purpose, Standing, Tried};
 use crate::crypto::seal::{RootKey, digest};
 use crate::crypto::seals::{Seals, TOTP};
 use crate::crypto::totp::TotpSecret;
@@ -128,6 +128,49 @@ impl SecondFactor {
                 Ok(Err(Error::InvalidTotp))
             }
         }
+    }
+
+    /// A mailed code or that of an app, whichever it is. What is neither is one failure, of the method that it was most
+    /// likely meant for: a mailed code while one lives, else the app's, else a mailed one.
+    pub(super) async fn any_code(
+        &self,
+        tx: &mut Tx,
+        account: &Account,
+        code: &OneTimeCode,
+        methods: &[Method],
+    ) -> Checked {
+        if let Some(left) = account.block_left(self.now) {
+            return Ok(Err(Error::Locked(left)));
+        }
+        let (has_app, has_mail) =
+            (methods.contains(&Method::Authenticator), methods.contains(&Method::Email));
+        if !has_app && !has_mail {
+            return self.unexpected_mailed_code(tx, account, !methods.is_empty()).await;
+        }
+        let is_of_app = has_app
+            && !self.is_worn_out(tx, account, Method::Authenticator).await?
+            && self.step_of(tx, account.id, Which::InForce, code).await?.is_some();
+        if is_of_app {
+            return self.totp(tx, account, code, true).await;
+        }
+        let subject = Purpose::Login(&account.email).subject(&self.root);
+        let mailed = mailed_code::standing(tx, &subject, self.now).await?;
+        if has_mail && (mailed == Standing::Live || !has_app) {
+            let checked = self.mailed_code(tx, account, code, true).await?;
+            // Where none was sent, or it was used, there is none that could be over.
+            let was_none = mailed == Standing::None && checked == Err(Error::CodeExpired);
+            return Ok(if was_none { Err(Error::InvalidCode) } else { checked });
+        }
+        if has_mail {
+            match mailed_code::attempt(tx, &self.root, &subject, code, self.now).await? {
+                // It was right, once: not held against anybody. None is right now: none lives.
+                Tried::UsedBefore | Tried::Right => return Ok(Err(Error::InvalidCode)),
+                Tried::Wrong | Tried::TooMany | Tried::NoCode => {}
+            }
+        }
+        self.count_failure(tx, account, Method::Authenticator).await?;
+        let is_dead = has_mail && mailed == Standing::Dead;
+        Ok(Err(if is_dead { Error::CodeExpired } else { Error::InvalidTotp }))
     }
 
     /// A backup code; `has_codes` tells whether there are any.

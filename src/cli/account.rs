@@ -12,8 +12,10 @@ use super::output;
 use crate::auth::Auth;
 use crate::auth::operator::{AccountFilter, Change, OPERATOR};
 use crate::auth::register::NewAccount;
+use crate::config::Config;
 use crate::domain::account::{Account, Email};
 use crate::domain::factor::Method;
+use crate::domain::phone::Phone;
 use crate::domain::text::shown;
 use import::Import;
 use password::PasswordSource;
@@ -63,7 +65,7 @@ pub(super) struct Add {
     /// The owner's name
     #[arg(long, default_value = "", hide_default_value = true)]
     name: String,
-    /// The owner's phone number, digits with or without a leading +
+    /// The owner's phone number with its country code, or without it where accounts.phone_country is set
     #[arg(long, value_name = "NUMBER")]
     phone_number: Option<String>,
     /// The address is known to be the owner's: no mail has to prove it
@@ -152,7 +154,7 @@ impl Add {
         let new = NewAccount {
             email: self.which.check(auth)?,
             kind: self.which.kind,
-            phone: self.phone_number.as_deref().map(phone_argument).transpose()?,
+            phone: self.phone_number.as_deref().map(|text| phone_argument(auth, text)).transpose()?,
             name: self.name,
             verified: self.verified,
             language: None,
@@ -195,18 +197,16 @@ fn asked(account: &Account) -> anyhow::Result<bool> {
     Ok(answer.trim().eq_ignore_ascii_case("yes"))
 }
 
-fn phone_argument(text: &str) -> Result<String, Usage> {
-    let wrong = || Usage("--phone-number: give up to 15 digits, as in +41791234567".to_owned());
-    phone_number(text).ok_or_else(wrong)
+fn phone_argument(auth: &Auth, text: &str) -> Result<String, Usage> {
+    phone_number(&auth.config, text).map_err(|why| Usage(format!("--phone-number: {why}")))
 }
 
-/// A phone number without its punctuation.
-fn phone_number(text: &str) -> Option<String> {
-    let kept: String = text.chars().filter(|c| !" -().".contains(*c)).collect();
-    let digits = kept.strip_prefix('+').unwrap_or(&kept);
-    // E.164 §6.1: at most fifteen digits.
-    let is_number = (3..=15).contains(&digits.len()) && digits.bytes().all(|b| b.is_ascii_digit());
-    is_number.then_some(kept)
+/// A phone number as accounts are found by it; otherwise what to give instead.
+fn phone_number(config: &Config, text: &str) -> Result<String, &'static str> {
+    let phone = Phone::parse(text, config.accounts.phone_country);
+    phone
+        .map(|phone| phone.as_str().to_owned())
+        .ok_or("give a number that can be dialled, with its country code as in +41791234567")
 }
 
 async fn change(auth: &Auth, which: &Which, change: Change, done: &str) -> anyhow::Result<()> {
@@ -260,10 +260,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn phone_numbers_are_kept_without_their_punctuation() {
-        assert_eq!(phone_number("+41 (79) 123-45.67").as_deref(), Some("+41791234567"));
-        for wrong in ["", "+", "12", "call me", "+1234567890123456", "12+34567"] {
-            assert!(phone_number(wrong).is_none(), "{wrong}");
+    fn phone_numbers_are_kept_with_their_country_code() {
+        let at_home = ("READYLOGIN_ACCOUNTS__PHONE_COUNTRY".to_owned(), "CH".to_owned());
+        let (abroad, at_home) = (Config::load(None, []).unwrap(), Config::load(None, [at_home]).unwrap());
+        for text in ["+41 (79) 123-45.67", "41791234567", "0041 79 123 45 67"] {
+            assert_eq!(phone_number(&abroad, text).as_deref(), Ok("+41791234567"), "{text}");
+        }
+        assert_eq!(phone_number(&at_home, "079 123 45 67").as_deref(), Ok("+41791234567"));
+        for wrong in ["", "+", "12", "call me", "+1234567890123456", "12+34567", "079 123 45 67"] {
+            assert!(phone_number(&abroad, wrong).is_err(), "{wrong}");
         }
     }
 }

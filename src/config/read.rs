@@ -10,6 +10,7 @@ use serde::de::{Deserialize, Deserializer, Error as _};
 use super::Error;
 use crate::crypto::seals::SealKeys;
 use crate::domain::account::Kind;
+use crate::domain::phone::Country;
 use crate::domain::signing::Algorithm;
 
 const PREFIX: &str = "READYLOGIN_";
@@ -228,6 +229,12 @@ pub(super) fn kinds<'de, D: Deserializer<'de>>(d: D) -> Result<Vec<Kind>, D::Err
         .enumerate()
         .any(|(at, kind)| kinds[..at].iter().any(|k| k.id == kind.id || k.name == kind.name));
     if kinds.is_empty() || twice { Err(wrong()) } else { Ok(kinds) }
+}
+
+pub(super) fn country<'de, D: Deserializer<'de>>(d: D) -> Result<Option<Country>, D::Error> {
+    let text: Option<String> = optional(d)?;
+    let wrong = || D::Error::custom("must be a country's two letters (ISO 3166), such as \"CH\"");
+    text.map(|t| Country::parse(&t).ok_or_else(wrong)).transpose()
 }
 
 pub(super) fn mailbox<'de, D: Deserializer<'de>>(d: D) -> Result<Option<lettre::message::Mailbox>, D::Error> {

@@ -49,6 +49,8 @@ fn a_wrong_setting_is_named() {
         assert!(error.contains(name), "{error:?} does not name {name}");
     };
     named("[server]\nlisten = \"nowhere\"", &[], "server.listen");
+    named("[accounts]\nphone_country = \"Switzerland\"", &[], "accounts.phone_country");
+    named("", &[("READYLOGIN_ACCOUNTS__PHONE_COUNTRY", "XX")], "READYLOGIN_ACCOUNTS__PHONE_COUNTRY");
     named("[server]\nlistne = \"127.0.0.1:1\"", &[], "listne");
     named("[pairing]\nttl = \"soon\"", &[], "pairing.ttl");
     named("[pairing]\nttl = 5", &[], "pairing.ttl");

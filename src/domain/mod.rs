@@ -7,6 +7,7 @@ pub mod factor;
 pub mod ids;
 pub mod language;
 pub mod pairing;
+pub mod phone;
 pub mod secret;
 pub mod signing;
 pub mod source;

@@ -78,6 +78,10 @@ secret! {
     TrustToken
 }
 secret! {
+    /// What a client says that its device is known by: worth something beside the password only.
+    Fingerprint
+}
+secret! {
     /// What gets a fresh access token: 32 random bytes in hexadecimal.
     RefreshToken
 }

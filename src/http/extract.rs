@@ -86,8 +86,7 @@ impl FromRequestParts<Http> for Client {
         let source = client_address(&parts.headers, peer, &http.trusted_proxies);
         let agent =
             parts.headers.get(USER_AGENT).and_then(|v| v.to_str().ok()).unwrap_or_default().to_owned();
-        let wish = parts.headers.get(ACCEPT_LANGUAGE).and_then(|v| v.to_str().ok()).unwrap_or_default();
-        Ok(Self { source, agent, language: Language::from_accept(wish) })
+        Ok(Self { source, agent, language: language(&parts.headers) })
     }
 }
 
@@ -107,6 +106,11 @@ impl FromRequestParts<Http> for KindPath {
         let PathText(kind) = PathText::from_request_parts(parts, http).await?;
         if http.auth.config.kind(&kind).is_some() { Ok(Self(kind)) } else { Err(Refusal::NotFound) }
     }
+}
+
+/// The best of `Accept-Language`.
+pub(super) fn language(headers: &HeaderMap) -> Option<Language> {
+    Language::from_accept(headers.get(ACCEPT_LANGUAGE)?.to_str().ok()?)
 }
 
 pub(super) fn bearer_token(headers: &HeaderMap) -> Option<&str> {

@@ -1,18 +1,18 @@
 //! The thin login (CONTRACT.md section 2.3): register, password, and the exchange of a code for a token.
 
-use axum::extract::{Query, State};
-use axum::http::StatusCode;
+use axum::extract::State;
 use axum::response::{IntoResponse as _, Response};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::Http;
 use super::error::Refusal;
-use super::extract::{Bearer, Client, Json, KindPath, OptionalJson};
+use super::extract::{Client, Json, KindPath};
 use crate::auth::limits::TICKETS_PER_SOURCE;
 use crate::auth::{Credential, Error, First, Login, Wish};
 use crate::domain::device::{DeviceFacts, from_user_agent};
-use crate::domain::secret::{AccessToken, BackupCode, OneTimeCode, Password, RefreshToken, Ticket};
+use crate::domain::phone::Identifier;
+use crate::domain::secret::{AccessToken, BackupCode, OneTimeCode, Password, Ticket};
 use crate::domain::text::shown;
 
 /// A ticket in base64url: 256 bits.
@@ -80,8 +80,7 @@ pub(super) async fn exchange(
 ) -> Result<Response, Refusal> {
     let code = body.token_2fa.take().ok_or(Refusal::BadField)?;
     let code = code.trim();
-    let is_ticket =
-        code.len() == TICKET_CHARS && code.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b));
+    let is_ticket = is_ticket(code);
     let credential = if is_ticket {
         Credential::Ticket(Ticket::new(code.to_owned()))
     } else {
@@ -139,26 +138,43 @@ pub(super) async fn send_code(
     Ok(axum::Json(json!({"email": "send"})).into_response())
 }
 
+/// Whether a code has the form of an approval's.
+pub(super) fn is_ticket(code: &str) -> bool {
+    code.len() == TICKET_CHARS && code.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b))
+}
+
 /// A code as people type it: with spaces in the middle, or around.
 pub(super) fn one_time(text: &str) -> OneTimeCode {
     OneTimeCode::new(text.chars().filter(|c| !c.is_whitespace()).collect())
 }
 
-#[derive(Deserialize)]
-pub(super) struct RefreshBody {
-    refresh_token: Option<String>,
+/// What a client says of its device in the body of a login, fit to be shown; nothing where it said nothing.
+pub(super) struct Said {
+    pub(super) device_type: Option<String>,
+    pub(super) name: Option<String>,
+    pub(super) os: Option<String>,
+    pub(super) browser: Option<String>,
+    pub(super) location: Option<String>,
 }
 
-/// Exchanges a refresh token (CONTRACT.md section 3).
-pub(super) async fn refresh(
-    State(http): State<Http>,
-    client: Client,
-    Json(body): Json<RefreshBody>,
-) -> Result<Response, Refusal> {
-    let token = RefreshToken::new(body.refresh_token.ok_or(Refusal::BadField)?);
-    let (access, refresh) = http.auth.refresh(&token, client.source).await?;
-    let body = json!({"status": 200, "access_token": access.expose(), "refresh_token": refresh.expose()});
-    Ok(axum::Json(body).into_response())
+impl Said {
+    /// The device, with its headers for what was not said.
+    pub(super) fn facts(self, client: &Client) -> DeviceFacts {
+        let (agent_os, agent_browser) = from_user_agent(&client.agent);
+        let (os, browser) = (self.os.unwrap_or(agent_os), self.browser.unwrap_or(agent_browser));
+        DeviceFacts {
+            device_type: self.device_type.unwrap_or_default(),
+            name: self.name.unwrap_or_else(|| named(&browser, &os)),
+            location: self.location.unwrap_or_default(),
+            ip: client.source.to_string(),
+            os,
+            browser,
+        }
+    }
+}
+
+fn said(field: &Option<String>) -> Option<String> {
+    field.as_deref().map(shown).filter(|text| !text.is_empty())
 }
 
 /// What a client's headers tell of its device.
@@ -178,25 +194,6 @@ fn named(browser: &str, os: &str) -> String {
     [browser, os].into_iter().filter(|text| !text.is_empty()).collect::<Vec<_>>().join(", ")
 }
 
-/// Which sessions a logout ends.
-#[derive(Deserialize)]
-pub(super) struct Which {
-    all: Option<String>,
-}
-
-/// Ends the session of the token (CONTRACT.md section 3).
-pub(super) async fn logout(
-    State(http): State<Http>,
-    Bearer(live): Bearer,
-    client: Client,
-    Query(which): Query<Which>,
-    OptionalJson(_): OptionalJson<serde_json::Map<String, Value>>,
-) -> Result<StatusCode, Refusal> {
-    http.auth.log_out(&live, which.all.as_deref() == Some("true"), client.source).await?;
-    http.broker.account_changed(live.account);
-    Ok(StatusCode::NO_CONTENT)
-}
-
 fn token(minted: &AccessToken) -> Response {
     axum::Json(json!({"token": minted.expose()})).into_response()
 }
@@ -209,30 +206,23 @@ impl LoginBody {
         credential: Credential,
         login: Login,
     ) -> Result<AccessToken, Error> {
-        let password = Password::new(self.password);
-        let account = http.auth.prove_password(Some(kind), &self.email, &password, login.source).await?;
+        let (who, password) = (Identifier::address(&self.email), Password::new(self.password));
+        let account = http.auth.prove_password(Some(kind), &who, &password, login.source).await?;
         let first = First::Password(Box::new(account));
         Ok(http.auth.mint(first, credential, login).await?.token)
     }
 
     fn login(&self, client: &Client) -> Login {
-        let (agent_os, agent_browser) = from_user_agent(&client.agent);
-        let text = |field: &Option<String>| field.as_deref().map(shown).filter(|text| !text.is_empty());
-        let os = text(&self.device_os).or_else(|| text(&self.os)).unwrap_or(agent_os);
-        let browser = text(&self.browser).unwrap_or(agent_browser);
-        let fallback = || named(&browser, &os);
-        let name = text(&self.name_device).or_else(|| text(&self.device_name)).unwrap_or_else(fallback);
-        let device = DeviceFacts {
-            device_type: text(&self.device_type).unwrap_or_default(),
-            name,
-            location: text(&self.location).unwrap_or_default(),
-            ip: client.source.to_string(),
-            os,
-            browser,
+        let device = Said {
+            device_type: said(&self.device_type),
+            name: said(&self.name_device).or_else(|| said(&self.device_name)),
+            os: said(&self.device_os).or_else(|| said(&self.os)),
+            browser: said(&self.browser),
+            location: said(&self.location),
         };
         Login {
-            device,
-            client_id: text(&self.client_id),
+            device: device.facts(client),
+            client_id: said(&self.client_id),
             source: client.source,
             language: client.language,
             wish: Wish::AccessToken,

@@ -1,6 +1,7 @@
 //! HTTP: the routes, what every answer carries, and the pages.
 
 mod dashboard;
+mod device_login;
 mod error;
 mod extract;
 mod factors;
@@ -52,6 +53,7 @@ pub(crate) fn routes(http: Http) -> Router {
         .merge(login_routes())
         .merge(account_routes())
         .merge(two_step::routes())
+        .merge(device_login::routes())
         .route("/.well-known/jwks.json", get(health::jwks))
         .route("/healthz", get(health::alive))
         .route("/readyz", get(health::ready))
@@ -90,8 +92,6 @@ fn login_routes() -> Router<Http> {
         .route("/auth/{type}/backup_code_2fa", post(login::backup_code))
         .route("/auth/{type}/third_party_2fa", post(login::authenticator))
         .route("/auth/sending_email", post(login::send_code))
-        .route("/api/v1/auth/refresh", post(login::refresh))
-        .route("/api/v1/auth/logout", post(login::logout))
 }
 
 fn account_routes() -> Router<Http> {

@@ -16,6 +16,7 @@ use crate::auth::enrol::Consent;
 use crate::auth::{Credential, Error, First, Login, Wish};
 use crate::domain::account::Email;
 use crate::domain::factor::Method;
+use crate::domain::phone::Identifier;
 use crate::domain::secret::{OneTimeCode, Password};
 use crate::store::sessions::Live;
 use answer::{Fields, Refused, text};
@@ -116,7 +117,8 @@ async fn login(State(http): State<Http>, client: Client, mut fields: Fields) -> 
     let provider = fields.text("provider");
     let kind = fields.optional("type");
     fields.finish()?;
-    let account = match http.auth.prove_password(kind.as_deref(), &name, &password, client.source).await {
+    let who = Identifier::address(&name);
+    let account = match http.auth.prove_password(kind.as_deref(), &who, &password, client.source).await {
         Err(Error::BadCredentials) if http.auth.config.two_step.unknown_user == 404 => {
             let is_known = http.auth.is_known(kind.as_deref(), &name).await?;
             let status = if is_known { StatusCode::UNAUTHORIZED } else { StatusCode::NOT_FOUND };

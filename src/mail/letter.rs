@@ -23,6 +23,8 @@ pub(crate) enum Letter<'a> {
     FactorRemoved { method: Method, source: &'a str },
     /// The password was changed.
     PasswordChanged { source: &'a str },
+    /// A refresh token was shown a second time: its session has ended.
+    RefreshReused { device: &'a str, source: &'a str },
     /// Too many wrong second factors.
     Locked { source: &'a str },
     /// A code to log in with, six digits; lives `minutes`.
@@ -85,6 +87,7 @@ impl Letter<'_> {
     fn device(&self) -> &str {
         if let Self::PhoneAdded { device, .. }
         | Self::PhoneRemoved { device, .. }
+        | Self::RefreshReused { device, .. }
         | Self::DeviceTrusted { device, .. } = self
         {
             device
@@ -101,6 +104,7 @@ impl Letter<'_> {
             | Self::CodesReplaced { source }
             | Self::FactorRemoved { source, .. }
             | Self::PasswordChanged { source }
+            | Self::RefreshReused { source, .. }
             | Self::Locked { source }
             | Self::LoginCode { source, .. }
             | Self::EnableCode { source, .. }
@@ -152,6 +156,7 @@ mod tests {
             Letter::PhoneRemoved { device, source },
             Letter::CodesReplaced { source },
             Letter::PasswordChanged { source },
+            Letter::RefreshReused { device, source },
             Letter::Locked { source },
             Letter::TwoFactorOff { source },
             Letter::DeviceTrusted { device, source },
@@ -176,6 +181,7 @@ mod tests {
                 | Letter::CodesReplaced { .. }
                 | Letter::FactorRemoved { .. }
                 | Letter::PasswordChanged { .. }
+                | Letter::RefreshReused { .. }
                 | Letter::Locked { .. }
                 | Letter::LoginCode { .. }
                 | Letter::EnableCode { .. }

@@ -6,6 +6,7 @@ use crate::crypto::password;
 use crate::domain::account::{Account, Email, PasswordHash, SignIn, SignIns};
 use crate::domain::ids::AccountId;
 use crate::domain::language::Language;
+use crate::domain::phone::Phone;
 use crate::domain::time::Timestamp;
 
 macro_rules! columns {
@@ -34,6 +35,8 @@ const INSERT: &str = concat!(
 );
 const BY_EMAIL: &str = concat!("SELECT ", columns!(), " FROM accounts WHERE kind = $1 AND email_key = $2");
 const BY_ADDRESS: &str = concat!("SELECT ", columns!(), " FROM accounts WHERE email_key = $1 ORDER BY id");
+const BY_PHONE: &str =
+    concat!("SELECT ", columns!(), " FROM accounts WHERE phone = $1 AND (kind = $2 OR $2 = '') ORDER BY id");
 const BY_ID: &str = concat!("SELECT ", columns!(), " FROM accounts WHERE id = $1");
 const LIST: &str = concat!("SELECT ", columns!(), " FROM accounts ORDER BY kind, email_key");
 const DISABLE: &str =
@@ -104,9 +107,14 @@ pub(crate) async fn by_email(tx: &mut Tx, kind: &str, email: &Email) -> Result<O
     tx.optional(BY_EMAIL, [arg(kind), arg(email.key())]).await?.map(|row| read(&row)).transpose()
 }
 
-/// The accounts of every kind with this address.
-pub(crate) async fn by_address(tx: &mut Tx, email: &Email) -> Result<Vec<Account>, Error> {
-    tx.all(BY_ADDRESS, [arg(email.key())]).await?.iter().map(read).collect()
+/// The accounts of every kind with the address of this key.
+pub(crate) async fn by_address(tx: &mut Tx, key: &str) -> Result<Vec<Account>, Error> {
+    tx.all(BY_ADDRESS, [arg(key)]).await?.iter().map(read).collect()
+}
+
+/// The accounts, of one kind or of all, with this telephone number: it need not be one person's alone.
+pub(crate) async fn by_phone(tx: &mut Tx, kind: Option<&str>, phone: &Phone) -> Result<Vec<Account>, Error> {
+    tx.all(BY_PHONE, [arg(phone.as_str()), arg(kind.unwrap_or_default())]).await?.iter().map(read).collect()
 }
 
 pub(crate) async fn by_id(tx: &mut Tx, id: AccountId) -> Result<Option<Account>, Error> {

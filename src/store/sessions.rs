@@ -9,19 +9,31 @@ const INSERT: &str = "INSERT INTO sessions (uuid, account_id, device_id, client_
      VALUES ($1, $2, $3, $4, $5, $6, $7, $7, $7, $8, $9, $10, $11, $7)";
 macro_rules! live {
     ($key:literal) => {
+        live!($key, "", "")
+    };
+    ($key:literal, $more:literal, $order:literal) => {
         concat!(
             "SELECT s.account_id, s.device_id, s.client_id, s.amr, s.acr, s.auth_time, s.proved_at, s.expires_at, \
              d.approving_since, d.name, a.kind, a.email, a.uuid, a.language, s.uuid, s.created_at, s.renewed_at, s.ip, s.agent, \
-             d.seen_at, d.seen_ip \
-             FROM sessions s JOIN accounts a ON a.id = s.account_id JOIN devices d ON d.id = s.device_id WHERE ",
+             d.seen_at, d.seen_ip",
+            $more,
+            " FROM sessions s JOIN accounts a ON a.id = s.account_id JOIN devices d ON d.id = s.device_id WHERE ",
             $key,
-            " = $1 AND s.revoked_at IS NULL AND s.expires_at > $2 AND a.disabled_at IS NULL AND d.revoked_at IS NULL"
+            " = $1 AND s.revoked_at IS NULL AND s.expires_at > $2 AND a.disabled_at IS NULL AND d.revoked_at IS NULL",
+            $order
         )
     };
 }
 
 const LIVE: &str = live!("s.uuid");
 const BY_TOKEN: &str = live!("s.token");
+const OF_ACCOUNT: &str = live!(
+    "s.account_id",
+    ", d.device_type, d.os, d.browser, d.location",
+    " ORDER BY s.created_at, s.device_id"
+);
+const OF_DEVICE: &str =
+    "SELECT 1 FROM sessions WHERE device_id = $1 AND revoked_at IS NULL AND expires_at > $2";
 const SET_TOKEN: &str = "UPDATE sessions SET token = $2 WHERE uuid = $1";
 const RENEW: &str =
     "UPDATE sessions SET renewed_at = $2, expires_at = $3 WHERE uuid = $1 AND expires_at < $3";
@@ -30,6 +42,7 @@ const SLIDE: &str = "UPDATE sessions SET expires_at = $2 WHERE device_id = $1 AN
      AND EXISTS (SELECT 1 FROM devices d WHERE d.id = sessions.device_id AND d.approving_since IS NOT NULL)";
 const SET_END: &str = "UPDATE sessions SET expires_at = $2 WHERE device_id = $1 AND revoked_at IS NULL";
 const SHORTEN: &str = "UPDATE sessions SET expires_at = $2 WHERE device_id = $1 AND expires_at > $2";
+const REVOKE: &str = "UPDATE sessions SET revoked_at = $2 WHERE uuid = $1 AND revoked_at IS NULL";
 const REVOKE_DEVICE: &str = "UPDATE sessions SET revoked_at = $2 WHERE device_id = $1 AND revoked_at IS NULL";
 const REVOKE_OTHERS: &str = "UPDATE sessions SET revoked_at = $3 WHERE account_id = $1 AND uuid <> $2 AND revoked_at IS NULL \
      AND NOT EXISTS (SELECT 1 FROM devices d WHERE d.id = sessions.device_id AND d.approving_since IS NOT NULL)";
@@ -113,6 +126,35 @@ pub(crate) async fn by_token(tx: &mut Tx, token: &[u8; 32], now: Timestamp) -> R
     tx.optional(BY_TOKEN, [arg(token.as_slice()), arg(now)]).await?.map(|row| read(&row)).transpose()
 }
 
+/// A live session as its owner sees it: with what its device says of itself.
+#[derive(Clone, Debug)]
+pub(crate) struct Listed {
+    pub(crate) live: Live,
+    pub(crate) device_type: String,
+    pub(crate) os: String,
+    pub(crate) browser: String,
+    pub(crate) location: String,
+}
+
+/// The account's live sessions on every surface, oldest first.
+pub(crate) async fn list(tx: &mut Tx, account: AccountId, now: Timestamp) -> Result<Vec<Listed>, Error> {
+    let listed = |row: &Row| {
+        Ok(Listed {
+            live: read(row)?,
+            device_type: row.get(21)?,
+            os: row.get(22)?,
+            browser: row.get(23)?,
+            location: row.get(24)?,
+        })
+    };
+    tx.all(OF_ACCOUNT, [arg(account.0), arg(now)]).await?.iter().map(listed).collect()
+}
+
+/// Whether a device has a live session.
+pub(crate) async fn device_has_one(tx: &mut Tx, device: DeviceId, now: Timestamp) -> Result<bool, Error> {
+    Ok(!tx.all(OF_DEVICE, [arg(device.0), arg(now)]).await?.is_empty())
+}
+
 /// Lets a session be known by another token; the old one is worth nothing from now on.
 pub(crate) async fn set_token(tx: &mut Tx, id: SessionId, token: &[u8; 32]) -> Result<(), Error> {
     tx.execute(SET_TOKEN, [arg(id.to_string()), arg(token.as_slice())]).await.map(drop)
@@ -141,6 +183,11 @@ pub(crate) async fn extend(tx: &mut Tx, device: DeviceId, until: Timestamp) -> R
 /// Lets a device's sessions live at most until `until`.
 pub(crate) async fn shorten(tx: &mut Tx, device: DeviceId, until: Timestamp) -> Result<(), Error> {
     tx.execute(SHORTEN, [arg(device.0), arg(until)]).await.map(drop)
+}
+
+/// Ends one session; its device stays.
+pub(crate) async fn revoke(tx: &mut Tx, id: SessionId, now: Timestamp) -> Result<(), Error> {
+    tx.execute(REVOKE, [arg(id.to_string()), arg(now)]).await.map(drop)
 }
 
 pub(crate) async fn revoke_device(tx: &mut Tx, device: DeviceId, now: Timestamp) -> Result<(), Error> {

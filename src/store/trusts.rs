@@ -1,5 +1,6 @@
 //! Devices that are not asked for a second factor again, until their trust ends or is revoked.
 
+use super::tx::Arg;
 use super::{Error, Row, Tx, arg};
 use crate::domain::ids::AccountId;
 use crate::domain::time::Timestamp;
@@ -8,6 +9,11 @@ const INSERT: &str = "INSERT INTO trusts (account_id, hash, name, ip, created_at
 // The old value dies in the statement that takes it: of many that race with it, one changes a row.
 const RENEW: &str = "UPDATE trusts SET hash = $3, ip = $4, used_at = $5, expires_at = $6 \
      WHERE hash = $2 AND account_id = $1 AND expires_at > $5";
+const PUT: &str = "INSERT INTO trusts (account_id, hash, name, ip, created_at, used_at, expires_at) VALUES ($1, $2, $3, $4, $5, $5, $6) \
+     ON CONFLICT (hash) DO UPDATE SET name = excluded.name, ip = excluded.ip, created_at = excluded.created_at, \
+     used_at = excluded.used_at, expires_at = excluded.expires_at";
+const USED: &str =
+    "UPDATE trusts SET ip = $3, used_at = $4 WHERE hash = $2 AND account_id = $1 AND expires_at > $4";
 const LIST: &str = "SELECT id, name, ip, created_at, used_at, expires_at FROM trusts WHERE account_id = $1 AND expires_at > $2 ORDER BY id";
 const REVOKE: &str = "DELETE FROM trusts WHERE account_id = $1 AND id = $2";
 const REVOKE_ALL: &str = "DELETE FROM trusts WHERE account_id = $1";
@@ -39,9 +45,33 @@ pub(crate) async fn insert(
     name: &str,
     now: Timestamp,
 ) -> Result<(), Error> {
-    let args =
-        [arg(term.account.0), arg(hash.as_slice()), arg(name), arg(term.ip), arg(now), arg(term.expires_at)];
-    tx.execute(INSERT, args).await.map(drop)
+    tx.execute(INSERT, row_of(term, hash, name, now)).await.map(drop)
+}
+
+/// Trusts a device that keeps its name, or trusts it anew from now on.
+pub(crate) async fn put(
+    tx: &mut Tx,
+    term: Term<'_>,
+    hash: &[u8; 32],
+    name: &str,
+    now: Timestamp,
+) -> Result<(), Error> {
+    tx.execute(PUT, row_of(term, hash, name, now)).await.map(drop)
+}
+
+fn row_of(term: Term<'_>, hash: &[u8; 32], name: &str, now: Timestamp) -> [Arg; 6] {
+    [arg(term.account.0), arg(hash.as_slice()), arg(name), arg(term.ip), arg(now), arg(term.expires_at)]
+}
+
+/// Notes that a trusted device logged in; false when it is not trusted. Its trust ends when it was to end all the same.
+pub(crate) async fn used(
+    tx: &mut Tx,
+    account: AccountId,
+    hash: &[u8; 32],
+    ip: &str,
+    now: Timestamp,
+) -> Result<bool, Error> {
+    Ok(tx.execute(USED, [arg(account.0), arg(hash.as_slice()), arg(ip), arg(now)]).await? == 1)
 }
 
 /// Takes the trust known by `old` and lets it be known by `new`; false when there is none.

@@ -11,6 +11,7 @@ use crate::auth::limits::PAIRINGS_PER_SOURCE;
 use crate::broker::{self, BrowserSession, PhoneSession};
 use crate::domain::ids::PairingId;
 use crate::domain::pairing::Browser;
+use crate::domain::phone::Identifier;
 use crate::domain::secret::{AccessToken, Password, ResumeSecret};
 use crate::domain::text::shown;
 
@@ -113,8 +114,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Socket<S> {
         let Some(password) = &asking.password else {
             return Ok(self.send(wire::malformed(wire::Malformed::Message)));
         };
+        let who = Identifier::address(&asking.email);
         let account =
-            self.broker.auth.prove_password(Some(&asking.kind), &asking.email, password, self.source).await?;
+            self.broker.auth.prove_password(Some(&asking.kind), &who, password, self.source).await?;
         let browser = self.browser.as_mut().ok_or(Error::Expired)?;
         browser.ask(&self.broker, account.id).await?;
         let expires_in = browser.time_left(&self.broker);
@@ -125,7 +127,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Socket<S> {
     async fn ask_as_phone(&mut self, asking: Asking) -> Result<Flow, Error> {
         let phone = self.phone.as_mut().ok_or(Error::NotAuthenticated)?;
         if let Some(password) = &asking.password {
-            self.broker.auth.prove_password(Some(&asking.kind), &asking.email, password, self.source).await?;
+            let who = Identifier::address(&asking.email);
+            self.broker.auth.prove_password(Some(&asking.kind), &who, password, self.source).await?;
         }
         let view = phone.scan(&self.broker, asking.pairing, &asking.kind, &asking.email).await?;
         Ok(self.send(wire::ask(&view, self.broker.auth.clock.now())))

@@ -5,7 +5,7 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use serde_json::{Value, json};
 
-use crate::harness::{Answer, PASSWORD, Person, Server, mailed_code, run};
+use crate::harness::{Answer, PASSWORD, Person, Server, letters_to, mailed_code, run, text_pairs};
 
 /// The tokens of a login by both steps, the way that hands out refresh tokens.
 async fn tokens(server: &Server, person: &Person) -> (String, String) {
@@ -31,6 +31,13 @@ async fn ann(server: &Server) -> Person {
     ann
 }
 
+fn claims(access: &str) -> Value {
+    use base64::Engine as _;
+    let part = access.split('.').nth(1).unwrap();
+    let json = base64::engine::general_purpose::URL_SAFE_NO_PAD.decode(part).unwrap();
+    serde_json::from_slice(&json).unwrap()
+}
+
 async fn refresh(server: &Server, token: &str) -> Answer {
     server.http.post("/api/v1/auth/refresh", &json!({"refresh_token": token})).await
 }
@@ -45,12 +52,6 @@ async fn each_use_brings_a_new_one_of_the_same_login() {
     let ann = ann(&server).await;
     let (access, mut token) = tokens(&server, &ann).await;
     assert!(token.len() == 64 && token.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b)));
-    let claims = |access: &str| {
-        use base64::Engine as _;
-        let part = access.split('.').nth(1).unwrap();
-        let json = base64::engine::general_purpose::URL_SAFE_NO_PAD.decode(part).unwrap();
-        serde_json::from_slice::<Value>(&json).unwrap()
-    };
     let before = claims(&access);
     for _ in 0..3 {
         server.clock.advance(Duration::from_secs(86_400));
@@ -67,7 +68,8 @@ async fn each_use_brings_a_new_one_of_the_same_login() {
 
 #[tokio::test]
 async fn a_repeat_in_time_gets_the_same_one() {
-    let server = Server::start(&[]).await;
+    // Nodes of one service share its address.
+    let server = Server::start(&[("SERVER__PUBLIC_URL", "https://login.example")]).await;
     let ann = ann(&server).await;
     let (_, token) = tokens(&server, &ann).await;
     let first = refresh(&server, &token).await.expect(200).json();
@@ -76,7 +78,28 @@ async fn a_repeat_in_time_gets_the_same_one() {
     for place in [&server, &twin] {
         let again = refresh(place, &token).await.expect(200).json();
         assert_eq!(again["refresh_token"], first["refresh_token"]);
+        // On any node the same access token, signed again.
+        assert_eq!(claims(&told(&again, "access_token")), claims(&told(&first, "access_token")));
+        check_alive(place, &told(&again, "access_token"), true).await;
     }
+    // A clock that is set back makes a repeat neither late nor another one.
+    server.clock.step_back(Duration::from_secs(12));
+    let again = refresh(&server, &token).await.expect(200).json();
+    assert_eq!(claims(&told(&again, "access_token")), claims(&told(&first, "access_token")));
+}
+
+#[tokio::test]
+async fn of_a_short_session_a_repeat_is_the_same_too() {
+    let server = Server::start(&[("REFRESH__TTL", "60s"), ("SESSION__TTL", "60s")]).await;
+    let ann = ann(&server).await;
+    let (_, token) = tokens(&server, &ann).await;
+    server.clock.advance(Duration::from_secs(30));
+    let first = refresh(&server, &token).await.expect(200).json();
+    server.clock.advance(Duration::from_secs(5));
+    let again = refresh(&server, &token).await.expect(200).json();
+    let (first, again) = (claims(&told(&first, "access_token")), claims(&told(&again, "access_token")));
+    assert_eq!(first, again);
+    assert_eq!(first["exp"].as_i64().unwrap() - first["iat"].as_i64().unwrap(), 60);
 }
 
 #[tokio::test]
@@ -90,6 +113,14 @@ async fn a_hundred_tabs_at_once_get_the_same_one() {
         answers.into_iter().map(|answer| told(&answer.expect(200).json(), "refresh_token")).collect();
     told.dedup();
     assert_eq!(told.len(), 1);
+    let kept = text_pairs(
+        &server,
+        "SELECT session, CAST(replaced_at AS TEXT) FROM refresh_tokens WHERE replaced_at IS NOT NULL",
+    )
+    .await;
+    assert_eq!(kept.len(), 1);
+    let kept = text_pairs(&server, "SELECT session, session FROM refresh_tokens").await;
+    assert_eq!(kept.len(), 2);
     refresh(&server, &told[0]).await.expect(200);
 }
 
@@ -118,6 +149,29 @@ async fn a_repeat_after_the_successor_was_used_ends_the_session() {
     refresh(&server, &token).await.expect(401);
     refresh(&server, &told(&third, "refresh_token")).await.expect(401);
     check_alive(&server, &told(&third, "access_token"), false).await;
+    // The owner is told, once.
+    refresh(&server, &token).await.expect(401);
+    let letters = letters_to(&server, &ann.email).await;
+    let of_it = letters.iter().filter(|letter| letter.subject == "A session was ended for your safety");
+    assert_eq!(of_it.count(), 1, "{letters:?}");
+}
+
+#[tokio::test]
+async fn a_new_password_ends_it_and_a_block_does_not() {
+    let server = Server::start(&[]).await;
+    let ann = ann(&server).await;
+    let (_, other) = tokens(&server, &ann).await;
+    for _ in 0..10 {
+        ann.post("email_2fa", &json!({"token_2fa": "x"})).await.expect(400);
+    }
+    ann.post("email_2fa", &json!({"token_2fa": "x"})).await.expect(423);
+    let next = refresh(&server, &other).await.expect(200).json();
+    server.clock.advance(Duration::from_secs(900));
+    let (access, own) = tokens(&server, &ann).await;
+    let change = json!({"password": PASSWORD, "new_password": "another horse battery"});
+    server.http.post_as(&access, "/dashboard/password", &change).await.expect(200);
+    refresh(&server, &told(&next, "refresh_token")).await.expect(401);
+    refresh(&server, &own).await.expect(200);
 }
 
 #[tokio::test]
@@ -137,13 +191,17 @@ async fn what_is_none_or_a_stopped_account_s_gets_nothing() {
     let server = Server::start(&[]).await;
     let ann = ann(&server).await;
     let (access, token) = tokens(&server, &ann).await;
-    for none in ["", "x", &"0".repeat(64), &token[..63], &access] {
+    for none in ["x", &"0".repeat(64), &token[..63], &access] {
         refresh(&server, none).await.expect(401);
     }
-    server.http.post("/api/v1/auth/refresh", &json!({})).await.expect(400);
-    server.http.post("/api/v1/auth/refresh", &json!({"refresh_token": 5})).await.expect(400);
+    server.http.post("/api/v1/auth/refresh", &json!({})).await.expect(422);
+    server.http.post("/api/v1/auth/refresh", &json!({"refresh_token": 5})).await.expect(422);
     let folder = tempfile::tempdir().unwrap();
     let arguments = ["account", "disable", "--kind", "p", "--email", &ann.email];
+    assert_eq!(run(&arguments, server.settings(), folder.path(), "").await.code, Some(0));
+    refresh(&server, &token).await.expect(401);
+    // Started again, it finds its session ended.
+    let arguments = ["account", "enable", "--kind", "p", "--email", &ann.email];
     assert_eq!(run(&arguments, server.settings(), folder.path(), "").await.code, Some(0));
     refresh(&server, &token).await.expect(401);
 }

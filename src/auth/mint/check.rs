@@ -8,7 +8,7 @@ use crate::crypto::seal::digest;
 use crate::domain::account::Account;
 use crate::domain::claims::Proof;
 use crate::domain::factor::Method;
-use crate::domain::secret::TrustToken;
+use crate::domain::secret::{Fingerprint, TrustToken};
 use crate::mail::{self, Letter};
 use crate::store::challenges::{self, Challenge};
 use crate::store::{self, Tx, accounts, factors, trusts};
@@ -52,12 +52,20 @@ impl Order {
         let usable = || methods.iter().copied().filter(|method| !worn_out.contains(method)).collect();
         let is_step = matches!(self.first, First::Challenge(_));
         match &self.credential {
-            Credential::PasswordAlone | Credential::Trust(_) if !has_method => Ok(Ok(Proof::Password)),
+            Credential::PasswordAlone | Credential::Trust(_) | Credential::Device(_) if !has_method => {
+                Ok(Ok(Proof::Password))
+            }
             Credential::PasswordAlone => Ok(Err(Error::SecondFactorNeeded(usable()))),
             Credential::Trust(token) => {
                 let known = self.renew_trust(tx, account, token).await?;
                 Ok(if known { Ok(Proof::Password) } else { Err(Error::SecondFactorNeeded(usable())) })
             }
+            Credential::Device(fingerprint) => {
+                let hash = self.device_hash(account, fingerprint);
+                let known = trusts::used(tx, account.id, &hash, &self.login.device.ip, self.now).await?;
+                Ok(if known { Ok(Proof::Password) } else { Err(Error::SecondFactorNeeded(usable())) })
+            }
+            Credential::AnyCode(code) => self.factor.any_code(tx, account, code, &methods).await,
             Credential::Ticket(ticket) => self.factor.ticket(tx, account, ticket, has_method).await,
             Credential::MailedCode(code) if methods.contains(&Method::Email) => {
                 self.factor.mailed_code(tx, account, code, !is_step).await
@@ -94,6 +102,29 @@ impl Order {
     pub(super) async fn trust(&self, tx: &mut Tx, account: &Account) -> Result<(), store::Error> {
         let (hash, name) = (digest(self.trust_token.expose().as_bytes()), &self.login.device.name);
         trusts::insert(tx, self.term(account), &hash, name, self.now).await?;
+        self.tell_of_trust(tx, account).await
+    }
+
+    /// The same for a device that its client names; where it was trusted already the time begins anew.
+    pub(super) async fn trust_device(
+        &self,
+        tx: &mut Tx,
+        account: &Account,
+        fingerprint: &Fingerprint,
+    ) -> Result<(), store::Error> {
+        let (hash, name) = (self.device_hash(account, fingerprint), &self.login.device.name);
+        trusts::put(tx, self.term(account), &hash, name, self.now).await?;
+        self.tell_of_trust(tx, account).await
+    }
+
+    /// How a device's trust is kept: keyed, since what clients say of themselves is easily guessed, and by account.
+    fn device_hash(&self, account: &Account, fingerprint: &Fingerprint) -> [u8; 32] {
+        let parts = [account.uuid.as_bytes().as_slice(), fingerprint.expose().as_bytes()];
+        self.factor.root.mac("trusted device", &parts)
+    }
+
+    async fn tell_of_trust(&self, tx: &mut Tx, account: &Account) -> Result<(), store::Error> {
+        let name = &self.login.device.name;
         accounts::remember(tx, account.id, self.now).await?;
         let letter = Letter::DeviceTrusted { device: name, source: &self.login.device.ip };
         mail::post(tx, letter, account.email.as_given(), account.language.unwrap_or_default(), self.now).await

@@ -240,7 +240,7 @@ pub(super) fn user(account: &Account, two_factor: bool) -> Value {
 }
 
 /// ISO 8601 with milliseconds, UTC.
-pub(super) fn time(at: Timestamp) -> String {
+pub(in crate::http) fn time(at: Timestamp) -> String {
     let at = std::time::SystemTime::UNIX_EPOCH + at.since(Timestamp(0));
     humantime::format_rfc3339_millis(at).to_string()
 }

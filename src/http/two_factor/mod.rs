@@ -19,6 +19,7 @@ use tower_http::cors::{AllowOrigin, CorsLayer};
 
 use super::{Http, PREFLIGHT};
 use answer::Refused;
+pub(super) use answer::time;
 
 /// Carries the token of every cookie session that is set, for clients that keep no cookies.
 const SET_AUTH_TOKEN: HeaderName = HeaderName::from_static("set-auth-token");

@@ -15,6 +15,7 @@ use crate::auth::{Credential, Error, First, Login, Minted, Wish};
 use crate::config::Registration;
 use crate::domain::account::{Account, Email};
 use crate::domain::factor::Method;
+use crate::domain::phone::Identifier;
 use crate::domain::secret::{Password, TrustToken};
 use crate::http::Http;
 use crate::http::extract::Client;
@@ -72,11 +73,9 @@ pub(super) async fn sign_in(
     let kind = body.optional_text("type");
     body.finish()?;
     check_callback(&http, callback.as_deref())?;
-    if Email::parse(&email).is_none() {
-        return Err(Refused::INVALID_EMAIL);
-    }
-    let password = Password::new(password);
-    let account = match http.auth.prove_password(kind.as_deref(), &email, &password, client.source).await {
+    let email = Email::parse(&email).ok_or(Refused::INVALID_EMAIL)?;
+    let (who, password) = (Identifier::Email(email), Password::new(password));
+    let account = match http.auth.prove_password(kind.as_deref(), &who, &password, client.source).await {
         Err(Error::BadCredentials | Error::Disabled) => return Err(Refused::WRONG_CREDENTIALS),
         other => other?,
     };
@@ -134,7 +133,7 @@ async fn second_step(
 
 pub(super) async fn out(State(http): State<Http>, asker: Asker, client: Client) -> Result<Response, Refused> {
     if let Some(session) = asker.session(&http).await? {
-        match http.auth.log_out(&session.live, false, client.source).await {
+        match http.auth.log_out(&session.live, false, None, client.source).await {
             // Somebody else was faster: it is over all the same.
             Ok(()) | Err(Error::NotAuthenticated | Error::NotFound) => {}
             Err(other) => return Err(other.into()),

@@ -55,6 +55,14 @@ pub(super) fn words(letter: Letter<'_>, device: &str) -> Words {
             "Das Passwort Ihres Kontos wurde geändert, andere Sitzungen wurden beendet.",
             "Wenn Sie das nicht waren, bitten Sie sofort den Betreiber dieses Dienstes um Hilfe.",
         ),
+        Letter::RefreshReused { .. } => Words::new(
+            "Eine Sitzung wurde zu Ihrer Sicherheit beendet",
+            format!(
+                "Ein schon ersetztes Token des Geräts „{device}“ wurde noch einmal vorgezeigt. Vielleicht wurde es \
+                 kopiert; das Gerät ist deshalb abgemeldet."
+            ),
+            "Wenn die Daten des Geräts nicht eben wiederhergestellt wurden, ändern Sie Ihr Passwort.",
+        ),
         Letter::Locked { .. } => Words::new(
             "Zu viele falsche Codes",
             "Nach zu vielen falschen Codes werden für Ihr Konto eine Weile keine Codes angenommen. Ein Telefon, das \

@@ -55,6 +55,14 @@ pub(super) fn words(letter: Letter<'_>, device: &str) -> Words {
             "The password of your account was changed, and other sessions have ended.",
             "If it was not you, ask the operator of this service for help at once.",
         ),
+        Letter::RefreshReused { .. } => Words::new(
+            "A session was ended for your safety",
+            format!(
+                "Somebody showed a token of the device \"{device}\" that had been replaced already. It may have been \
+                 copied, so that device is logged out."
+            ),
+            "If the device did not just come back from a copy of its data, change your password.",
+        ),
         Letter::Locked { .. } => Words::new(
             "Too many wrong codes",
             "After too many wrong codes, codes are not accepted for your account for a while. A phone that may \

@@ -57,6 +57,14 @@ pub(super) fn words(letter: Letter<'_>, device: &str) -> Words {
             "Se ha cambiado la contraseña de su cuenta y las demás sesiones han terminado.",
             "Si no fue usted, pida ayuda de inmediato al operador de este servicio.",
         ),
+        Letter::RefreshReused { .. } => Words::new(
+            "Se ha cerrado una sesión por su seguridad",
+            format!(
+                "Se ha presentado de nuevo un token ya sustituido del dispositivo «{device}». Puede que lo hayan \
+                 copiado; por eso se ha cerrado la sesión de ese dispositivo."
+            ),
+            "Si no se acaban de restaurar los datos del dispositivo, cambie su contraseña.",
+        ),
         Letter::Locked { .. } => Words::new(
             "Demasiados códigos incorrectos",
             "Tras demasiados códigos incorrectos, durante un tiempo no se aceptan códigos para su cuenta. Un \

@@ -60,6 +60,14 @@ pub(super) fn words(letter: Letter<'_>, device: &str) -> Words {
             "Le mot de passe de votre compte a été changé et les autres sessions ont pris fin.",
             "Si ce n’était pas vous, demandez tout de suite de l’aide à l’exploitant de ce service.",
         ),
+        Letter::RefreshReused { .. } => Words::new(
+            "Une session a été fermée pour votre sécurité",
+            format!(
+                "Un jeton déjà remplacé de l’appareil «\u{a0}{device}\u{a0}» a été présenté de nouveau. Il a peut-être \
+                 été copié\u{a0}; cet appareil est donc déconnecté."
+            ),
+            "Si les données de l’appareil n’ont pas été restaurées à l’instant, changez votre mot de passe.",
+        ),
         Letter::Locked { .. } => Words::new(
             "Trop de codes erronés",
             "Après trop de codes erronés, les codes ne sont plus acceptés pour votre compte pendant un moment. Un \

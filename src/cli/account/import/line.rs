@@ -39,7 +39,7 @@ pub(super) fn read(text: &[u8], config: &Config) -> Result<Imported, String> {
         email: Email::parse(&email).ok_or("email: is no mail address such as name@example.org")?,
         password: PasswordHash(hash),
         name: fields.text("name")?.unwrap_or_default(),
-        phone: phone.as_deref().map(phone_number).transpose()?,
+        phone: phone.as_deref().map(|text| phone_number(config, text)).transpose()?,
         verified: fields.flag("verified")?,
         language: language.as_deref().map(language_of).transpose()?,
         created: created.as_deref().map(time).transpose()?,
@@ -52,9 +52,8 @@ pub(super) fn read(text: &[u8], config: &Config) -> Result<Imported, String> {
     Ok(account)
 }
 
-fn phone_number(text: &str) -> Result<String, String> {
-    super::super::phone_number(text)
-        .ok_or_else(|| "phone: give up to 15 digits, as in +41791234567".to_owned())
+fn phone_number(config: &Config, text: &str) -> Result<String, String> {
+    super::super::phone_number(config, text).map_err(|why| format!("phone: {why}"))
 }
 
 fn language_of(tag: &str) -> Result<Language, String> {
@@ -187,7 +186,7 @@ mod tests {
             (r#"{"kind":"p","email":"a@b.c","hash":"HASH","hash":"HASH"}"#, "hash: stands twice"),
             (r#"{"kind":"x","email":"a@b.c","hash":"HASH"}"#, "kind: is none of"),
             (r#"{"kind":"p","email":"HASH","hash":"a@b.c"}"#, "email: is no mail address"),
-            (r#"{"kind":"p","email":"a@b.c","hash":"HASH","phone":"call me"}"#, "phone: give up to 15"),
+            (r#"{"kind":"p","email":"a@b.c","hash":"HASH","phone":"call me"}"#, "phone: give a number"),
             (r#"{"kind":"p","email":"a@b.c","hash":"HASH","language":"tlh"}"#, "language: there are en, fr"),
             (
                 r#"{"kind":"p","email":"a@b.c","hash":"HASH","created_at":"yesterday"}"#,
