@@ -16,6 +16,7 @@ use serde::Deserialize;
 
 use crate::domain::account::Kind;
 use crate::domain::factor::LockPolicy;
+use crate::domain::mailbox::MailList;
 use crate::domain::signing::Algorithm;
 
 /// The commented file that holds every setting with its default.
@@ -41,6 +42,7 @@ pub struct Config {
     pub refresh: Refresh,
     pub lock: Lock,
     pub otp: Lifetime,
+    pub mail_code: MailCode,
     pub two_factor: TwoFactor,
     pub two_step: TwoStep,
     pub password: Password,
@@ -146,6 +148,23 @@ sections! {
         #[serde(rename = "for", deserialize_with = "read::span")]
         block_for: Duration,
         disable_after: u32,
+    }
+    MailCode {
+        #[serde(deserialize_with = "read::span")]
+        ttl: Duration,
+        #[serde(deserialize_with = "read::span")]
+        auth_ttl: Duration,
+        #[serde(deserialize_with = "read::mail_list")]
+        allow: MailList,
+        #[serde(deserialize_with = "read::mail_list")]
+        block: MailList,
+        per_source_10m: u32,
+        per_source_1d: u32,
+        per_address_5m: u32,
+        per_address_1d: u32,
+        total_1m: u32,
+        total_1h: u32,
+        total_1d: u32,
     }
     TwoFactor {
         #[serde(deserialize_with = "read::span")]
@@ -317,6 +336,9 @@ impl Config {
         if self.mail.queue == 0 {
             return fail("mail.queue: at least 1");
         }
+        if let Some(name) = self.mail_code.without_any() {
+            return Err(Error(format!("mail_code.{name}: at least 1")));
+        }
         if self.bus.url != "local" {
             return fail("bus.url: this release knows \"local\" only");
         }
@@ -337,6 +359,22 @@ impl Config {
     /// The kind whose path segment is `id`.
     pub fn kind(&self, id: &str) -> Option<&Kind> {
         self.accounts.kinds.iter().find(|kind| kind.id == id)
+    }
+}
+
+impl MailCode {
+    /// A limit that lets nothing through: a way to switch the feature off that would not look like one.
+    fn without_any(&self) -> Option<&'static str> {
+        let limits = [
+            ("per_source_10m", self.per_source_10m),
+            ("per_source_1d", self.per_source_1d),
+            ("per_address_5m", self.per_address_5m),
+            ("per_address_1d", self.per_address_1d),
+            ("total_1m", self.total_1m),
+            ("total_1h", self.total_1h),
+            ("total_1d", self.total_1d),
+        ];
+        limits.into_iter().find(|(_, limit)| *limit == 0).map(|(name, _)| name)
     }
 }
 
