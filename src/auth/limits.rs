@@ -43,6 +43,9 @@ pub(crate) const CODES_PER_SOURCE: Rule = Rule { name: "code/source", max: 60, w
 pub(crate) const CODES_PER_ADDRESS: Rule = Rule { name: "code/address", max: 10, window: TEN_MINUTES };
 /// Refresh tokens that were none, from one source.
 pub(crate) const REFRESHES_PER_SOURCE: Rule = Rule { name: "refresh/source", max: 60, window: TEN_MINUTES };
+/// Tokens of logins by mail that were none, or over, from one source.
+pub(crate) const MAIL_TOKENS_PER_SOURCE: Rule =
+    Rule { name: "mail token/source", max: 30, window: TEN_MINUTES };
 /// Accounts made from one source.
 pub(crate) const REGISTRATIONS_PER_SOURCE: Rule =
     Rule { name: "register/source", max: 60, window: TEN_MINUTES };

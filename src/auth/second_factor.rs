@@ -57,7 +57,7 @@ impl SecondFactor {
         }))
     }
 
-    /// A code mailed for a login. `strict` surfaces count every wrong code, also while there is none to guess at.
+    /// A code mailed for a login; refused, and neither tried nor counted, while mail is barred. `strict` surfaces count every wrong code, also while there is none to guess at.
     pub(super) async fn mailed_code(
         &self,
         tx: &mut Tx,
@@ -67,6 +67,9 @@ impl SecondFactor {
     ) -> Checked {
         if let Some(left) = account.block_left(self.now) {
             return Ok(Err(Error::Locked(left)));
+        }
+        if account.mail_barred {
+            return Ok(Err(Error::NotAnEmailMethod));
         }
         if self.is_worn_out(tx, account, Method::Email).await? {
             self.count_failure(tx, account, Method::Email).await?;

@@ -80,8 +80,7 @@ pub(super) async fn exchange(
 ) -> Result<Response, Refusal> {
     let code = body.token_2fa.take().ok_or(Refusal::BadField)?;
     let code = code.trim();
-    let is_ticket =
-        code.len() == TICKET_CHARS && code.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b));
+    let is_ticket = is_ticket(code);
     let credential = if is_ticket {
         Credential::Ticket(Ticket::new(code.to_owned()))
     } else {
@@ -137,6 +136,11 @@ pub(super) async fn send_code(
     let email = body.email.as_ref().and_then(Value::as_str).ok_or(Error::NotAnAddress)?;
     http.auth.mail_login_code(email, client.language, client.source).await?;
     Ok(axum::Json(json!({"email": "send"})).into_response())
+}
+
+/// Whether this looks like the code of an approval.
+pub(super) fn is_ticket(code: &str) -> bool {
+    code.len() == TICKET_CHARS && code.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b))
 }
 
 /// A code as people type it: with spaces in the middle, or around.
@@ -216,26 +220,46 @@ impl LoginBody {
     }
 
     fn login(&self, client: &Client) -> Login {
+        let said = DeviceSaid {
+            names: [self.name_device.as_deref(), self.device_name.as_deref()],
+            device_type: self.device_type.as_deref(),
+            systems: [self.device_os.as_deref(), self.os.as_deref()],
+            browser: self.browser.as_deref(),
+            location: self.location.as_deref(),
+            client_id: self.client_id.as_deref(),
+        };
+        said.login(client, Wish::AccessToken)
+    }
+}
+
+/// What a client's body tells of its device; of two fields for the same the first counts.
+pub(super) struct DeviceSaid<'a> {
+    pub(super) names: [Option<&'a str>; 2],
+    pub(super) device_type: Option<&'a str>,
+    pub(super) systems: [Option<&'a str>; 2],
+    pub(super) browser: Option<&'a str>,
+    pub(super) location: Option<&'a str>,
+    pub(super) client_id: Option<&'a str>,
+}
+
+impl DeviceSaid<'_> {
+    /// A login from this device; what the body leaves out, the headers tell.
+    pub(super) fn login(&self, client: &Client, wish: Wish) -> Login {
         let (agent_os, agent_browser) = from_user_agent(&client.agent);
-        let text = |field: &Option<String>| field.as_deref().map(shown).filter(|text| !text.is_empty());
-        let os = text(&self.device_os).or_else(|| text(&self.os)).unwrap_or(agent_os);
-        let browser = text(&self.browser).unwrap_or(agent_browser);
-        let fallback = || named(&browser, &os);
-        let name = text(&self.name_device).or_else(|| text(&self.device_name)).unwrap_or_else(fallback);
+        let text = |field: Option<&str>| field.map(shown).filter(|text| !text.is_empty());
+        let first = |fields: [Option<&str>; 2]| fields.into_iter().find_map(text);
+        let os = first(self.systems).unwrap_or(agent_os);
+        let browser = text(self.browser).unwrap_or(agent_browser);
+        let name = first(self.names).unwrap_or_else(|| named(&browser, &os));
         let device = DeviceFacts {
-            device_type: text(&self.device_type).unwrap_or_default(),
+            device_type: text(self.device_type).unwrap_or_default(),
             name,
-            location: text(&self.location).unwrap_or_default(),
+            location: text(self.location).unwrap_or_default(),
             ip: client.source.to_string(),
             os,
             browser,
         };
-        Login {
-            device,
-            client_id: text(&self.client_id),
-            source: client.source,
-            language: client.language,
-            wish: Wish::AccessToken,
-        }
+        let client_id = text(self.client_id);
+        Login { device, client_id, source: client.source, language: client.language, wish }
     }
 }

@@ -22,12 +22,14 @@ const STATEMENTS: [&str; TABLES] = [
     "DELETE FROM refresh_tokens WHERE hash IN (SELECT hash FROM refresh_tokens WHERE expires_at < $1 LIMIT 500)",
     "DELETE FROM challenges WHERE hash IN (SELECT hash FROM challenges WHERE expires_at < $1 LIMIT 500)",
     "DELETE FROM trusts WHERE id IN (SELECT id FROM trusts WHERE expires_at < $1 LIMIT 500)",
+    "DELETE FROM mail_logins WHERE hash IN (SELECT hash FROM mail_logins WHERE expires_at < $1 LIMIT 500)",
+    "DELETE FROM mail_auths WHERE hash IN (SELECT hash FROM mail_auths WHERE expires_at < $1 LIMIT 500)",
     "DELETE FROM hits WHERE id IN (SELECT id FROM hits WHERE expires_at < $1 LIMIT 500)",
     "DELETE FROM signals WHERE id IN (SELECT id FROM signals WHERE at < $1 LIMIT 500)",
 ];
 
 /// How many tables are swept.
-pub(crate) const TABLES: usize = 11;
+pub(crate) const TABLES: usize = 13;
 
 /// Removes one batch of a table and returns how many rows it was.
 pub(crate) async fn batch(tx: &mut Tx, table: usize, now: Timestamp) -> Result<u64, Error> {

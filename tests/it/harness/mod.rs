@@ -12,6 +12,7 @@ mod smtp;
 mod socket;
 mod store;
 mod totp;
+mod words;
 
 pub(crate) use certificate::Certificate;
 pub(crate) use client::{Answer, Http};
@@ -25,6 +26,7 @@ pub(crate) use smtp::{Entrance, MailServer, Manner};
 pub(crate) use socket::Socket;
 pub(crate) use store::{StoreKind, change_store, execute, signing_keys, store_kind, store_url, text_pairs};
 pub(crate) use totp::App;
+pub(crate) use words::{claims, mailed_words, words_mailed};
 
 use std::time::Duration;
 
