@@ -138,7 +138,7 @@ pub(super) async fn send_code(
     Ok(axum::Json(json!({"email": "send"})).into_response())
 }
 
-/// Whether this looks like the code of an approval.
+/// Whether a code has the form of an approval's.
 pub(super) fn is_ticket(code: &str) -> bool {
     code.len() == TICKET_CHARS && code.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b))
 }
@@ -163,6 +163,35 @@ pub(super) async fn refresh(
     let (access, refresh) = http.auth.refresh(&token, client.source).await?;
     let body = json!({"status": 200, "access_token": access.expose(), "refresh_token": refresh.expose()});
     Ok(axum::Json(body).into_response())
+}
+
+/// What a client says of its device in the body of a login, fit to be shown; nothing where it said nothing.
+pub(super) struct Said {
+    pub(super) device_type: Option<String>,
+    pub(super) name: Option<String>,
+    pub(super) os: Option<String>,
+    pub(super) browser: Option<String>,
+    pub(super) location: Option<String>,
+}
+
+impl Said {
+    /// The device, with its headers for what was not said.
+    pub(super) fn facts(self, client: &Client) -> DeviceFacts {
+        let (agent_os, agent_browser) = from_user_agent(&client.agent);
+        let (os, browser) = (self.os.unwrap_or(agent_os), self.browser.unwrap_or(agent_browser));
+        DeviceFacts {
+            device_type: self.device_type.unwrap_or_default(),
+            name: self.name.unwrap_or_else(|| named(&browser, &os)),
+            location: self.location.unwrap_or_default(),
+            ip: client.source.to_string(),
+            os,
+            browser,
+        }
+    }
+}
+
+pub(super) fn said(field: &Option<String>) -> Option<String> {
+    field.as_deref().map(shown).filter(|text| !text.is_empty())
 }
 
 /// What a client's headers tell of its device.
@@ -220,46 +249,19 @@ impl LoginBody {
     }
 
     fn login(&self, client: &Client) -> Login {
-        let said = DeviceSaid {
-            names: [self.name_device.as_deref(), self.device_name.as_deref()],
-            device_type: self.device_type.as_deref(),
-            systems: [self.device_os.as_deref(), self.os.as_deref()],
-            browser: self.browser.as_deref(),
-            location: self.location.as_deref(),
-            client_id: self.client_id.as_deref(),
+        let device = Said {
+            device_type: said(&self.device_type),
+            name: said(&self.name_device).or_else(|| said(&self.device_name)),
+            os: said(&self.device_os).or_else(|| said(&self.os)),
+            browser: said(&self.browser),
+            location: said(&self.location),
         };
-        said.login(client, Wish::AccessToken)
-    }
-}
-
-/// What a client's body tells of its device; of two fields for the same the first counts.
-pub(super) struct DeviceSaid<'a> {
-    pub(super) names: [Option<&'a str>; 2],
-    pub(super) device_type: Option<&'a str>,
-    pub(super) systems: [Option<&'a str>; 2],
-    pub(super) browser: Option<&'a str>,
-    pub(super) location: Option<&'a str>,
-    pub(super) client_id: Option<&'a str>,
-}
-
-impl DeviceSaid<'_> {
-    /// A login from this device; what the body leaves out, the headers tell.
-    pub(super) fn login(&self, client: &Client, wish: Wish) -> Login {
-        let (agent_os, agent_browser) = from_user_agent(&client.agent);
-        let text = |field: Option<&str>| field.map(shown).filter(|text| !text.is_empty());
-        let first = |fields: [Option<&str>; 2]| fields.into_iter().find_map(text);
-        let os = first(self.systems).unwrap_or(agent_os);
-        let browser = text(self.browser).unwrap_or(agent_browser);
-        let name = first(self.names).unwrap_or_else(|| named(&browser, &os));
-        let device = DeviceFacts {
-            device_type: text(self.device_type).unwrap_or_default(),
-            name,
-            location: text(self.location).unwrap_or_default(),
-            ip: client.source.to_string(),
-            os,
-            browser,
-        };
-        let client_id = text(self.client_id);
-        Login { device, client_id, source: client.source, language: client.language, wish }
+        Login {
+            device: device.facts(client),
+            client_id: said(&self.client_id),
+            source: client.source,
+            language: client.language,
+            wish: Wish::AccessToken,
+        }
     }
 }

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use super::Http;
 use super::error::Refusal;
 use super::extract::{Client, Json};
-use super::login::{DeviceSaid, is_ticket, one_time};
+use super::login::{Said, is_ticket, one_time, said};
 use crate::auth::mail_auth::SignedIn;
 use crate::auth::mail_login::Mailed;
 use crate::auth::{Credential, Error, Login, Minted, Wish};
@@ -83,15 +83,20 @@ macro_rules! with_device {
 
         impl $name {
             fn login(&self, client: &Client) -> Login {
-                let said = DeviceSaid {
-                    names: [self.name_device.as_deref(), self.device_name.as_deref()],
-                    device_type: self.device_type.as_deref(),
-                    systems: [self.device_os.as_deref(), self.os.as_deref()],
-                    browser: self.browser.as_deref(),
-                    location: self.location.as_deref(),
-                    client_id: self.client_id.as_deref(),
+                let device = Said {
+                    device_type: said(&self.device_type),
+                    name: said(&self.name_device).or_else(|| said(&self.device_name)),
+                    os: said(&self.device_os).or_else(|| said(&self.os)),
+                    browser: said(&self.browser),
+                    location: said(&self.location),
                 };
-                said.login(client, Wish::RefreshToken)
+                Login {
+                    device: device.facts(client),
+                    client_id: said(&self.client_id),
+                    source: client.source,
+                    language: client.language,
+                    wish: Wish::RefreshToken,
+                }
             }
         }
     };
