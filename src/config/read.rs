@@ -228,6 +228,12 @@ pub(super) fn mailbox<'de, D: Deserializer<'de>>(d: D) -> Result<Option<lettre::
     text.map(|t| t.parse().map_err(wrong)).transpose()
 }
 
+/// A limit that lets something through: with 0 a feature would be off and not look like it.
+pub(super) fn limit<'de, D: Deserializer<'de>>(d: D) -> Result<u32, D::Error> {
+    let wrong = || D::Error::custom("must be a number from 1 up");
+    u32::deserialize(d).ok().filter(|limit| *limit > 0).ok_or_else(wrong)
+}
+
 pub(super) fn mail_list<'de, D: Deserializer<'de>>(d: D) -> Result<MailList, D::Error> {
     let wrong = |entry: &str| {
         let form =
