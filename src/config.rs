@@ -16,6 +16,7 @@ use serde::Deserialize;
 
 use crate::domain::account::Kind;
 use crate::domain::factor::LockPolicy;
+use crate::domain::mailbox::MailList;
 use crate::domain::phone::Country;
 use crate::domain::signing::Algorithm;
 
@@ -42,6 +43,7 @@ pub struct Config {
     pub refresh: Refresh,
     pub lock: Lock,
     pub otp: Lifetime,
+    pub mail_code: MailCode,
     pub two_factor: TwoFactor,
     pub two_step: TwoStep,
     pub password: Password,
@@ -149,6 +151,30 @@ sections! {
         #[serde(rename = "for", deserialize_with = "read::span")]
         block_for: Duration,
         disable_after: u32,
+    }
+    MailCode {
+        #[serde(deserialize_with = "read::span")]
+        ttl: Duration,
+        #[serde(deserialize_with = "read::span")]
+        auth_ttl: Duration,
+        #[serde(deserialize_with = "read::mail_list")]
+        allow: MailList,
+        #[serde(deserialize_with = "read::mail_list")]
+        block: MailList,
+        #[serde(deserialize_with = "read::limit")]
+        per_source_10m: u32,
+        #[serde(deserialize_with = "read::limit")]
+        per_source_1d: u32,
+        #[serde(deserialize_with = "read::limit")]
+        per_address_5m: u32,
+        #[serde(deserialize_with = "read::limit")]
+        per_address_1d: u32,
+        #[serde(deserialize_with = "read::limit")]
+        total_1m: u32,
+        #[serde(deserialize_with = "read::limit")]
+        total_1h: u32,
+        #[serde(deserialize_with = "read::limit")]
+        total_1d: u32,
     }
     TwoFactor {
         #[serde(deserialize_with = "read::span")]

@@ -81,11 +81,15 @@ impl Auth {
         let (hash, now) = (digest(token.expose().as_bytes()), self.now());
         let unit = async move |tx: &mut Tx| {
             let Some(challenge) = challenges::live(tx, &hash, now).await? else { return Ok(None) };
-            let methods = factors::methods(tx, challenge.account).await?;
+            let mut methods = factors::methods(tx, challenge.account).await?;
             let account = accounts::by_id(tx, challenge.account).await?;
             let same =
                 |a: &Account| a.password_version == challenge.password_version && a.disabled_at.is_none();
-            Ok(account.filter(same).map(|account| (account, methods)))
+            let account = account.filter(same);
+            methods.retain(|method| {
+                *method != Method::Email || account.as_ref().is_none_or(|account| !account.mail_barred)
+            });
+            Ok(account.map(|account| (account, methods)))
         };
         let found = self.store.read(move |tx| Box::pin(async move { unit(tx).await })).await?;
         found.ok_or(Error::InvalidChallenge)

@@ -52,6 +52,12 @@ pub(crate) enum Error {
     NoMethod,
     /// A mailed code for an account that has no mailed codes.
     NotAnEmailMethod,
+    /// Mailed words that are wrong and may be tried again.
+    WrongWords,
+    /// No login by mail is known by this, or it is over.
+    NoMailLogin,
+    /// The address has such an account, and whoever asks has proven to own it.
+    Taken,
     RegistrationClosed,
     RegistrationRefused,
     Weak(WeakPassword),
@@ -95,6 +101,9 @@ impl Error {
             Self::NotAnAddress => "not_an_address",
             Self::NoMethod => "no_2fa_method",
             Self::NotAnEmailMethod => "not_an_email_method",
+            Self::WrongWords => "wrong_words",
+            Self::NoMailLogin => "no_mail_login",
+            Self::Taken => "taken",
             Self::RegistrationClosed => "registration_closed",
             Self::RegistrationRefused => "registration_refused",
             Self::Weak(_) => "weak_password",

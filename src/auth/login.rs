@@ -1,13 +1,14 @@
 //! What a login is asked with, and what it leads to.
 
 use std::net::IpAddr;
+use std::time::Duration;
 
 use crate::domain::account::Account;
 use crate::domain::device::DeviceFacts;
 use crate::domain::language::Language;
 use crate::domain::secret::{
-    AccessToken, BackupCode, ChallengeToken, Fingerprint, OneTimeCode, RefreshToken, SessionToken, Ticket,
-    TrustToken,
+    AccessToken, BackupCode, ChallengeToken, Fingerprint, MailAuthToken, OneTimeCode, RefreshToken,
+    SessionToken, Ticket, TrustToken,
 };
 use crate::domain::time::Timestamp;
 
@@ -18,6 +19,23 @@ pub(crate) enum First {
     Password(Box<Account>),
     /// It was proven at the begin of this sign-in.
     Challenge(ChallengeToken),
+    /// Mailed words proved the address.
+    Mail(Box<ByMail>),
+    /// The account was just made by whom mailed words have proven to own its address.
+    Made(Box<Account>),
+}
+
+/// An address that was proven, and what comes with it.
+#[derive(Clone, Debug)]
+pub(crate) struct ByMail {
+    pub(crate) token: MailAuthToken,
+    /// Which of the address's accounts is meant; without one, the foremost.
+    pub(crate) kind: Option<String>,
+    /// The account, as it was when its password was proven beside the words.
+    pub(crate) proven: Option<Box<Account>>,
+    /// What the sign-in goes on by, and for how long, when a second factor is needed.
+    pub(crate) next: MailAuthToken,
+    pub(crate) next_ttl: Duration,
 }
 
 /// What is presented beside the password.

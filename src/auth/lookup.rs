@@ -1,11 +1,29 @@
 //! Finding accounts by address or number, also where a surface names no kind.
 
 use super::{Auth, Error};
-use crate::domain::account::Account;
+use crate::domain::account::{Account, Kind};
 use crate::domain::factor::Method;
 use crate::domain::ids::AccountId;
 use crate::domain::phone::Identifier;
-use crate::store::{Tx, accounts, factors};
+use crate::store::{self, Tx, accounts, factors};
+
+/// What [`Auth::find`] does, inside of a unit of work.
+pub(super) async fn find(
+    tx: &mut Tx,
+    kinds: &[Kind],
+    kind: Option<&str>,
+    who: &Identifier,
+) -> Result<Option<Account>, store::Error> {
+    let found = match (kind, who) {
+        (Some(kind), Identifier::Email(email)) => return accounts::by_email(tx, kind, email).await,
+        (kind, Identifier::Phone(phone)) => accounts::by_phone(tx, kind, phone).await?,
+        (None, Identifier::Email(_)) | (_, Identifier::Nobodys) => {
+            accounts::by_address(tx, who.key()).await?
+        }
+    };
+    let place = |account: &Account| kinds.iter().position(|kind| kind.id == account.kind);
+    Ok(found.into_iter().min_by_key(|account| (!account.verified, place(account).unwrap_or(usize::MAX))))
+}
 
 impl Auth {
     /// The account that is named so: of this kind, or else of the kind that is meant by the name alone. There, and where
@@ -13,19 +31,9 @@ impl Auth {
     /// (CONTRACT.md section 1). What is nobody's is looked up like any other.
     pub(super) async fn find(&self, kind: Option<&str>, who: &Identifier) -> Result<Option<Account>, Error> {
         let (kind, who) = (kind.map(str::to_owned), who.clone());
-        let unit = async move |tx: &mut Tx| match (kind.as_deref(), &who) {
-            (Some(kind), Identifier::Email(email)) => {
-                Ok(accounts::by_email(tx, kind, email).await?.into_iter().collect())
-            }
-            (kind, Identifier::Phone(phone)) => accounts::by_phone(tx, kind, phone).await,
-            (None, Identifier::Email(_)) | (_, Identifier::Nobodys) => {
-                accounts::by_address(tx, who.key()).await
-            }
-        };
-        let found: Vec<Account> = self.store.read(move |tx| Box::pin(async move { unit(tx).await })).await?;
-        let kinds = &self.config.accounts.kinds;
-        let place = |account: &Account| kinds.iter().position(|kind| kind.id == account.kind);
-        Ok(found.into_iter().min_by_key(|account| (!account.verified, place(account).unwrap_or(usize::MAX))))
+        let kinds = self.config.accounts.kinds.clone();
+        let unit = async move |tx: &mut Tx| find(tx, &kinds, kind.as_deref(), &who).await;
+        Ok(self.store.read(move |tx| Box::pin(async move { unit(tx).await })).await?)
     }
 
     /// Whether there is such an account, for the one route that may be told to say so.

@@ -1,7 +1,10 @@
 //! The mint: the one place where a session begins and an access token comes from. One transaction checks the account,
 //! its block, the factor and its single use, and writes the session and the audit row; only then is anything signed.
 
+mod by_mail;
 mod check;
+
+pub(super) use check::CHALLENGE_TRIES;
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -13,7 +16,7 @@ use crate::crypto::random;
 use crate::crypto::seal::digest;
 use crate::domain::account::Account;
 use crate::domain::claims::{Grant, Proof};
-use crate::domain::ids::{DeviceId, SessionId};
+use crate::domain::ids::{AccountId, DeviceId, SessionId};
 use crate::domain::secret::{AccessToken, SessionToken, TrustToken};
 use crate::domain::time::Timestamp;
 use crate::store::challenges::{self, Challenge};
@@ -54,8 +57,8 @@ impl Auth {
     /// Begins a session and mints its token.
     ///
     /// # Errors
-    /// `Disabled`, `Locked`, `SecondFactorNeeded`, one of the codes' refusals, `InvalidChallenge`; `BadCredentials` when
-    /// the password changed meanwhile.
+    /// `Disabled`, `Locked`, `SecondFactorNeeded`, one of the codes' refusals, `InvalidChallenge`, `NoMailLogin`;
+    /// `BadCredentials` when the password changed meanwhile.
     pub(crate) async fn mint(
         &self,
         first: First,
@@ -149,16 +152,27 @@ impl Auth {
 
 impl Order {
     async fn fill(self, tx: &mut Tx) -> Result<Result<Filled, Error>, store::Error> {
-        let (id, version, challenge) = match &self.first {
-            First::Password(account) => (account.id, account.password_version, None),
+        match &self.first {
+            First::Password(account) | First::Made(account) => {
+                self.fill_for(tx, (account.id, account.password_version), None).await
+            }
             First::Challenge(token) => {
                 let hash = digest(token.expose().as_bytes());
                 let Some(challenge) = challenges::live(tx, &hash, self.now).await? else {
                     return Ok(Err(Error::InvalidChallenge));
                 };
-                (challenge.account, challenge.password_version, Some(hash))
+                self.fill_for(tx, (challenge.account, challenge.password_version), Some(hash)).await
             }
-        };
+            First::Mail(by) => self.fill_by_mail(tx, by).await,
+        }
+    }
+
+    async fn fill_for(
+        &self,
+        tx: &mut Tx,
+        (id, version): (AccountId, i64),
+        challenge: Option<[u8; 32]>,
+    ) -> Result<Result<Filled, Error>, store::Error> {
         let gone = || if challenge.is_some() { Error::InvalidChallenge } else { Error::BadCredentials };
         let Some(account) = accounts::lock(tx, id).await? else { return Ok(Err(gone())) };
         // Looked at again under the lock: of many that race with one sign-in, one ends it.
@@ -177,6 +191,18 @@ impl Order {
         } else {
             self.prove(tx, &account, challenge.as_ref(), under_way).await?
         };
+        self.settle(tx, account, outcome, under_way).await
+    }
+
+    /// Begins the session if everything was proven, and writes down what came of it.
+    async fn settle(
+        &self,
+        tx: &mut Tx,
+        account: Account,
+        outcome: Result<Proof, Error>,
+        under_way: Option<Challenge>,
+    ) -> Result<Result<Filled, Error>, store::Error> {
+        let id = account.id;
         let outcome = match outcome {
             Ok(proof) => Ok(self.begin(tx, account, proof, under_way).await?),
             Err(refused) => Err(refused),

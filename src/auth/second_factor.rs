@@ -57,7 +57,8 @@ impl SecondFactor {
         }))
     }
 
-    /// A code mailed for a login. `strict` surfaces count every wrong code, also while there is none to guess at.
+    /// A code mailed for a login; refused, and neither tried nor counted, while mail is barred. `strict` surfaces count
+    /// every wrong code, also while there is none to guess at.
     pub(super) async fn mailed_code(
         &self,
         tx: &mut Tx,
@@ -67,6 +68,9 @@ impl SecondFactor {
     ) -> Checked {
         if let Some(left) = account.block_left(self.now) {
             return Ok(Err(Error::Locked(left)));
+        }
+        if account.mail_barred {
+            return Ok(Err(Error::NotAnEmailMethod));
         }
         if self.is_worn_out(tx, account, Method::Email).await? {
             self.count_failure(tx, account, Method::Email).await?;
@@ -142,8 +146,13 @@ impl SecondFactor {
         if let Some(left) = account.block_left(self.now) {
             return Ok(Err(Error::Locked(left)));
         }
-        let (has_app, has_mail) =
+        let (has_app, takes_mail) =
             (methods.contains(&Method::Authenticator), methods.contains(&Method::Email));
+        // While mail is barred a code is one of the app, and counts as such: else the bar would let it be guessed at.
+        let has_mail = takes_mail && !account.mail_barred;
+        if !has_app && takes_mail && account.mail_barred {
+            return Ok(Err(Error::NotAnEmailMethod));
+        }
         if !has_app && !has_mail {
             return self.unexpected_mailed_code(tx, account, !methods.is_empty()).await;
         }

@@ -69,6 +69,9 @@ pub(super) fn words(error: auth::Error) -> anyhow::Error {
         | Error::NotAnAddress
         | Error::NoMethod
         | Error::NotAnEmailMethod
+        | Error::WrongWords
+        | Error::NoMailLogin
+        | Error::Taken
         | Error::RegistrationClosed => error.code(),
     };
     anyhow::Error::msg(text)

@@ -10,6 +10,7 @@ use serde::de::{Deserialize, Deserializer, Error as _};
 use super::Error;
 use crate::crypto::seals::SealKeys;
 use crate::domain::account::Kind;
+use crate::domain::mailbox::MailList;
 use crate::domain::phone::Country;
 use crate::domain::signing::Algorithm;
 
@@ -17,17 +18,8 @@ const PREFIX: &str = "READYLOGIN_";
 
 /// Settings of the contract whose features come with later releases: accepted, so that one file serves
 /// both, but never silently weaker than asked (see [`later`]).
-const LATER: &[&str] = &[
-    "approval.match",
-    "approval.signed",
-    "mail_code.ttl",
-    "mail_code.auth_ttl",
-    "mail_code.allow",
-    "mail_code.block",
-    "cross_device.access_ttl",
-    "cross_device.scope",
-    "geo.database",
-];
+const LATER: &[&str] =
+    &["approval.match", "approval.signed", "cross_device.access_ttl", "cross_device.scope", "geo.database"];
 
 /// One environment variable as a layer, so that an error names it.
 struct Variable {
@@ -241,6 +233,21 @@ pub(super) fn mailbox<'de, D: Deserializer<'de>>(d: D) -> Result<Option<lettre::
     let text: Option<String> = optional(d)?;
     let wrong = |_| D::Error::custom("must be a mail address, or a name and an address in angle brackets");
     text.map(|t| t.parse().map_err(wrong)).transpose()
+}
+
+/// A limit that lets something through: with 0 a feature would be off and not look like it.
+pub(super) fn limit<'de, D: Deserializer<'de>>(d: D) -> Result<u32, D::Error> {
+    let wrong = || D::Error::custom("must be a number from 1 up");
+    u32::deserialize(d).ok().filter(|limit| *limit > 0).ok_or_else(wrong)
+}
+
+pub(super) fn mail_list<'de, D: Deserializer<'de>>(d: D) -> Result<MailList, D::Error> {
+    let wrong = |entry: &str| {
+        let form =
+            "an entry is an address, a domain (example.org), or .example.org for a domain and all below it";
+        D::Error::custom(format!("{form}; {entry:?} is none of them"))
+    };
+    MailList::parse(&Vec::<String>::deserialize(d)?).map_err(wrong)
 }
 
 pub(super) fn algorithm<'de, D: Deserializer<'de>>(d: D) -> Result<Algorithm, D::Error> {

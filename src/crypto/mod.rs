@@ -8,3 +8,4 @@ pub mod seal;
 pub(crate) mod seal_file;
 pub mod seals;
 pub(crate) mod totp;
+pub mod words;

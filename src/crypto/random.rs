@@ -31,6 +31,18 @@ pub(crate) fn digits(len: usize) -> String {
     drawn(len, b"0123456789")
 }
 
+/// A number below `bound`, which is not zero; each as likely as the next.
+pub(crate) fn below(bound: usize) -> usize {
+    // Rejecting what is beyond the largest multiple keeps the draw even.
+    let limit = usize::MAX - usize::MAX % bound;
+    loop {
+        let fresh = usize::from_ne_bytes(bytes());
+        if fresh < limit {
+            return fresh % bound;
+        }
+    }
+}
+
 fn drawn(len: usize, set: &[u8]) -> String {
     // Rejecting what is beyond the largest multiple keeps the draw even.
     let limit = 256 - 256 % set.len();
@@ -41,4 +53,18 @@ fn drawn(len: usize, set: &[u8]) -> String {
         text.extend(fresh.take(len - text.len()));
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_number_below_a_bound_is_any_of_them_and_no_other() {
+        for bound in [1, 2, 3, 10] {
+            let mut seen = vec![false; bound];
+            (0..1000).for_each(|_| seen[below(bound)] = true);
+            assert!(seen.iter().all(|seen| *seen), "{bound}: {seen:?}");
+        }
+    }
 }

@@ -16,6 +16,14 @@ pub enum Proof {
     MailedCode,
     /// A password and the code of an authenticator app.
     Totp,
+    /// Mailed words alone.
+    Words,
+    /// Mailed words and the password.
+    WordsAndPassword,
+    /// Mailed words and the code of an authenticator app, or a backup code.
+    WordsAndCode,
+    /// Mailed words and an approval by a phone.
+    WordsAndTap,
 }
 
 impl Proof {
@@ -25,6 +33,10 @@ impl Proof {
             Self::Password => &["pwd"],
             Self::Tap => &["pwd", "mca", "mfa"],
             Self::BackupCode | Self::MailedCode | Self::Totp => &["pwd", "otp", "mfa"],
+            Self::Words => &["otp"],
+            Self::WordsAndPassword => &["otp", "pwd", "mfa"],
+            Self::WordsAndCode => &["otp", "mfa"],
+            Self::WordsAndTap => &["otp", "mca", "mfa"],
         }
     }
 
@@ -32,10 +44,10 @@ impl Proof {
     pub fn acr(self) -> &'static str {
         match self {
             Self::Password => "urn:readylogin:acr:pwd",
-            Self::Tap => "urn:readylogin:acr:tap",
-            Self::BackupCode | Self::Totp => "urn:readylogin:acr:otp",
+            Self::Tap | Self::WordsAndTap => "urn:readylogin:acr:tap",
+            Self::BackupCode | Self::Totp | Self::WordsAndCode => "urn:readylogin:acr:otp",
             // Mail is no channel of authentication that NIST SP 800-63B-4 §3.1.3 would accept; relying parties can tell.
-            Self::MailedCode => "urn:readylogin:acr:mail",
+            Self::MailedCode | Self::Words | Self::WordsAndPassword => "urn:readylogin:acr:mail",
         }
     }
 }

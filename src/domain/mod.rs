@@ -6,6 +6,7 @@ pub mod device;
 pub mod factor;
 pub mod ids;
 pub mod language;
+pub mod mailbox;
 pub mod pairing;
 pub mod phone;
 pub mod secret;

@@ -89,6 +89,18 @@ secret! {
     /// A signed access token.
     AccessToken
 }
+secret! {
+    /// What a client that waits for mailed words is known by: 190 bits.
+    MailLoginToken
+}
+secret! {
+    /// What stands for an address that was proven by mailed words: 190 bits.
+    MailAuthToken
+}
+secret! {
+    /// Mailed words, as typed.
+    MailedWords
+}
 
 #[cfg(test)]
 mod tests {

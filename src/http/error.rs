@@ -30,6 +30,8 @@ pub(crate) enum Refusal {
     NoToken,
     /// There is no such kind of account, device or method.
     NotFound,
+    /// What was shown beside mailed words is wrong, and may be tried again (CONTRACT.md section 5).
+    WrongSecond(Error),
 }
 
 impl From<Error> for Refusal {
@@ -56,6 +58,7 @@ impl IntoResponse for Refusal {
                 ([(WWW_AUTHENTICATE, "Bearer")], body).into_response()
             }
             Self::NotFound => plain(StatusCode::NOT_FOUND, "not found", "not_found"),
+            Self::WrongSecond(error) => plain(StatusCode::FORBIDDEN, outside(&error).1, error.code()),
         }
     }
 }
@@ -99,6 +102,9 @@ fn outside(error: &Error) -> (StatusCode, &'static str) {
         Error::InvalidBackupCode => (StatusCode::BAD_REQUEST, "invalid backup code"),
         Error::NoMethod => (StatusCode::BAD_REQUEST, "no 2FA method associated with"),
         Error::NotAnEmailMethod => (StatusCode::BAD_REQUEST, "email is not a valid 2FA method"),
+        Error::WrongWords => (StatusCode::FORBIDDEN, "wrong words"),
+        Error::NoMailLogin => (StatusCode::GONE, "this login by mail is over"),
+        Error::Taken => (StatusCode::CONFLICT, "there is such an account already"),
         Error::RegistrationClosed => (StatusCode::FORBIDDEN, "registration is closed"),
         Error::RegistrationRefused => (StatusCode::BAD_REQUEST, "registration not possible"),
         Error::Weak(why) => (StatusCode::BAD_REQUEST, weak(*why)),

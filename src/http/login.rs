@@ -173,7 +173,7 @@ impl Said {
     }
 }
 
-fn said(field: &Option<String>) -> Option<String> {
+pub(super) fn said(field: &Option<String>) -> Option<String> {
     field.as_deref().map(shown).filter(|text| !text.is_empty())
 }
 

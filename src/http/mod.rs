@@ -7,6 +7,7 @@ mod extract;
 mod factors;
 mod health;
 mod login;
+mod mail_code;
 mod pages;
 mod two_factor;
 mod two_step;
@@ -52,6 +53,7 @@ pub(crate) fn routes(http: Http) -> Router {
         .merge(pages::routes())
         .merge(login_routes())
         .merge(account_routes())
+        .merge(mail_code::routes())
         .merge(two_step::routes())
         .merge(device_login::routes())
         .route("/.well-known/jwks.json", get(health::jwks))

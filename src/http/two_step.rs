@@ -136,7 +136,9 @@ async fn login(State(http): State<Http>, client: Client, mut fields: Fields) -> 
     if !account.verified {
         return Err(text(StatusCode::BAD_REQUEST, "Email is not verified"));
     }
+    let is_barred = |provider: Provider| provider == Provider::Email && account.mail_barred;
     let provider = Provider::parse(&provider).filter(|provider| methods.contains(&provider.method()));
+    let provider = provider.filter(|provider| !is_barred(*provider));
     let provider = provider.ok_or(Refused::BAD_REQUEST)?;
     if provider == Provider::Email {
         http.auth.mail_code_to(&account, http.auth.config.otp.ttl, client.source).await?;

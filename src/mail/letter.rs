@@ -39,6 +39,10 @@ pub(crate) enum Letter<'a> {
     CodesLow { left: u64, source: &'a str },
     /// A device is not asked for a second factor any more, for a while.
     DeviceTrusted { device: &'a str, source: &'a str },
+    /// Three words that prove the address; live `minutes`.
+    Words { words: &'a str, minutes: u64, source: &'a str },
+    /// A new password was set by whom mailed words have proven to own the address.
+    PasswordRecovered { source: &'a str },
 }
 
 /// A letter in words.
@@ -69,15 +73,22 @@ impl Letter<'_> {
 
     /// When there is no sense any more in sending it: its code is over by then.
     pub(super) fn expires_at(self, now: Timestamp) -> Option<Timestamp> {
-        if let Self::LoginCode { minutes, .. } | Self::EnableCode { minutes, .. } = self {
+        if let Self::LoginCode { minutes, .. }
+        | Self::EnableCode { minutes, .. }
+        | Self::Words { minutes, .. } = self
+        {
             Some(now.plus(Duration::from_secs(minutes.max(1).saturating_mul(60))))
         } else {
             None
         }
     }
 
+    /// A code, or words that serve as one.
     fn code(&self) -> Option<&str> {
-        if let Self::LoginCode { code, .. } | Self::EnableCode { code, .. } = self {
+        if let Self::LoginCode { code, .. }
+        | Self::EnableCode { code, .. }
+        | Self::Words { words: code, .. } = self
+        {
             Some(code)
         } else {
             None
@@ -111,7 +122,9 @@ impl Letter<'_> {
             | Self::FactorAdded { source, .. }
             | Self::TwoFactorOff { source }
             | Self::CodesLow { source, .. }
-            | Self::DeviceTrusted { source, .. } => source,
+            | Self::DeviceTrusted { source, .. }
+            | Self::Words { source, .. }
+            | Self::PasswordRecovered { source } => source,
         }
     }
 }
@@ -144,6 +157,7 @@ mod tests {
 
     const NOW: Timestamp = Timestamp(1_795_339_800_000);
     const CODE: &str = "048291";
+    const THREE: &str = "apple river quiet";
     const NASTY: &str = "<b>&\" 482913 or 00000000\r\n123456";
 
     /// Every kind of letter, with every method where there is one.
@@ -160,6 +174,7 @@ mod tests {
             Letter::Locked { source },
             Letter::TwoFactorOff { source },
             Letter::DeviceTrusted { device, source },
+            Letter::PasswordRecovered { source },
         ];
         for method in [Method::Email, Method::Mobile, Method::Authenticator, Method::BackupCode] {
             all.extend([Letter::FactorRemoved { method, source }, Letter::FactorAdded { method, source }]);
@@ -169,6 +184,7 @@ mod tests {
             all.extend([
                 Letter::LoginCode { code, minutes, source },
                 Letter::EnableCode { code, minutes, source },
+                Letter::Words { words: THREE, minutes, source },
             ]);
         }
         all.extend([0, 1, 2].map(|left| Letter::CodesLow { left, source }));
@@ -188,7 +204,9 @@ mod tests {
                 | Letter::FactorAdded { .. }
                 | Letter::TwoFactorOff { .. }
                 | Letter::CodesLow { .. }
-                | Letter::DeviceTrusted { .. } => {}
+                | Letter::DeviceTrusted { .. }
+                | Letter::Words { .. }
+                | Letter::PasswordRecovered { .. } => {}
             }
         }
         all
@@ -225,15 +243,19 @@ mod tests {
     }
 
     #[test]
-    fn a_code_is_the_only_run_of_six_digits_and_alone_on_its_line() {
+    fn a_code_is_the_only_run_of_six_digits_and_like_words_alone_on_its_line() {
         each(|letter, _, Written { subject, text, html }| {
-            let expected = if letter.code().is_some() { vec![CODE] } else { vec![] };
+            let expected = letter.code().filter(|code| *code == CODE).map_or(vec![], |code| vec![code]);
             assert_eq!(long_runs(text), expected, "{text}");
             assert_eq!(long_runs(html), expected, "{html}");
             assert_eq!(long_runs(subject), Vec::<&str>::new(), "{subject}");
             for form in [text, html] {
-                assert_eq!(form.lines().filter(|line| *line == CODE).count(), expected.len(), "{form}");
+                for known in [CODE, THREE] {
+                    let count = form.lines().filter(|line| *line == known).count();
+                    assert_eq!(count, usize::from(letter.code() == Some(known)), "{form}");
+                }
             }
+            assert!(!subject.contains(THREE), "{subject}");
             let lives = letter.expires_at(NOW).map(|end| end.since(NOW) >= Duration::from_secs(60));
             assert_eq!(lives, letter.code().map(|_| true), "only a code has an end");
         });
@@ -260,7 +282,8 @@ mod tests {
             for (at, one) in written.iter().enumerate() {
                 for other in &written[..at] {
                     assert_ne!(one.subject, other.subject);
-                    let same = |form: &str| one.text.lines().any(|line| line == form && line.contains(' '));
+                    let is_own = |line: &str| line.contains(' ') && line != THREE;
+                    let same = |form: &str| one.text.lines().any(|line| line == form && is_own(line));
                     assert!(!other.text.lines().any(same), "{} and {}", one.text, other.text);
                 }
             }

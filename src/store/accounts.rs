@@ -51,6 +51,7 @@ const VERIFY: &str =
 const SIGNED_IN: &str = "UPDATE accounts SET sign_ins = sign_ins + 1, failed_attempts = 0, mail_barred = 0, \
      signed_in_before_at = signed_in_at, signed_in_before_ip = signed_in_ip, signed_in_at = $2, signed_in_ip = $3 \
      WHERE id = $1";
+const BAR_MAIL: &str = "UPDATE accounts SET mail_barred = 1 WHERE id = $1";
 const PASSWORD_FAILED: &str = "UPDATE accounts SET failed_attempts = failed_attempts + 1 WHERE id = $1";
 const REMEMBER: &str = "UPDATE accounts SET remembered_at = $2 WHERE id = $1";
 const SET_LANGUAGE: &str = "UPDATE accounts SET language = $2 WHERE id = $1 AND language <> $2";
@@ -181,6 +182,11 @@ pub(crate) async fn verify(tx: &mut Tx, id: AccountId, now: Timestamp) -> Result
 /// Notes a completed login.
 pub(crate) async fn signed_in(tx: &mut Tx, id: AccountId, ip: &str, now: Timestamp) -> Result<(), Error> {
     tx.execute(SIGNED_IN, [arg(id.0), arg(now), arg(ip)]).await.map(drop)
+}
+
+/// Makes mail worth nothing as a second factor until the next completed login.
+pub(crate) async fn bar_mail(tx: &mut Tx, id: AccountId) -> Result<(), Error> {
+    tx.execute(BAR_MAIL, [arg(id.0)]).await.map(drop)
 }
 
 /// Counts a wrong password. Nothing follows from the count: who could make something of it could lock others out.

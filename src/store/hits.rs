@@ -4,6 +4,8 @@ use super::{Error, Tx, arg};
 use crate::domain::time::Timestamp;
 
 const COUNT: &str = "SELECT CAST(COUNT(*) AS BIGINT) FROM hits WHERE bucket = $1 AND at > $2";
+const NTH_NEWEST: &str =
+    "SELECT at FROM hits WHERE bucket = $1 AND at > $2 AND at <= $3 ORDER BY at DESC LIMIT 1 OFFSET $4";
 const ADD: &str = "INSERT INTO hits (bucket, at, expires_at) VALUES ($1, $2, $3)";
 const CLEAR: &str = "DELETE FROM hits WHERE bucket = $1";
 
@@ -11,6 +13,18 @@ const CLEAR: &str = "DELETE FROM hits WHERE bucket = $1";
 pub(crate) async fn count(tx: &mut Tx, bucket: &str, since: Timestamp) -> Result<u64, Error> {
     let count: i64 = tx.one(COUNT, [arg(bucket), arg(since)]).await?.get(0)?;
     Ok(u64::try_from(count).unwrap_or(0))
+}
+
+/// When the `nth` newest hit of `bucket` within a time was, counted from 1: there is one if there were as many.
+pub(crate) async fn nth_newest(
+    tx: &mut Tx,
+    bucket: &str,
+    (after, until): (Timestamp, Timestamp),
+    nth: u64,
+) -> Result<Option<Timestamp>, Error> {
+    let skipped = i64::try_from(nth.saturating_sub(1)).unwrap_or(i64::MAX);
+    let row = tx.optional(NTH_NEWEST, [arg(bucket), arg(after), arg(until), arg(skipped)]).await?;
+    row.map(|row| row.get(0).map(Timestamp)).transpose()
 }
 
 /// Hits `bucket`; after `expires_at` the hit may be forgotten.

@@ -12,6 +12,7 @@ pub(crate) mod hits;
 pub(crate) mod imports;
 pub(crate) mod keys;
 pub(crate) mod leases;
+pub(crate) mod mail_logins;
 pub(crate) mod mailed_codes;
 pub(crate) mod outbox;
 pub(crate) mod pairings;

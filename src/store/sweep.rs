@@ -12,7 +12,7 @@ const DAY: Duration = Duration::from_secs(86_400);
 pub(crate) const BATCH: u64 = 500;
 
 /// How many statements there are.
-pub(crate) const STEPS: usize = 15;
+pub(crate) const STEPS: usize = 17;
 
 /// A statement, and the time that its `$1` is.
 type Step = (&'static str, fn(Timestamp) -> Timestamp);
@@ -63,6 +63,14 @@ const STATEMENTS: [Step; STEPS] = [
     ),
     (
         "DELETE FROM trusts WHERE id IN (SELECT id FROM trusts WHERE expires_at < $1 LIMIT 500)",
+        kept_for_a_day,
+    ),
+    (
+        "DELETE FROM mail_logins WHERE hash IN (SELECT hash FROM mail_logins WHERE expires_at < $1 LIMIT 500)",
+        kept_for_a_day,
+    ),
+    (
+        "DELETE FROM mail_auths WHERE hash IN (SELECT hash FROM mail_auths WHERE expires_at < $1 LIMIT 500)",
         kept_for_a_day,
     ),
     ("DELETE FROM hits WHERE id IN (SELECT id FROM hits WHERE expires_at < $1 LIMIT 500)", kept_for_a_day),

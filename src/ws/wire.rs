@@ -249,6 +249,9 @@ pub(super) fn error(error: &Error) -> String {
         | Error::NotAnAddress
         | Error::NoMethod
         | Error::NotAnEmailMethod
+        | Error::WrongWords
+        | Error::NoMailLogin
+        | Error::Taken
         | Error::RegistrationClosed
         | Error::RegistrationRefused
         | Error::Weak(_)

@@ -15,6 +15,11 @@ fn routes() -> Vec<(&'static str, Value)> {
     };
     vec![
         ("/auth/sending_email", json!({"email": email})),
+        ("/auth/send-mail-login-code-v2", json!({"mail": email, "locale": "en"})),
+        ("/auth/sign-in-by-mail-code", json!({"receivedCode": "one two three", "mailLoginToken": "x"})),
+        ("/auth/mail-auth/sign-in", json!({"mailAuthToken": "x"})),
+        ("/auth/mail-auth/create-account", json!({"mailAuthToken": "x", "password": PASSWORD})),
+        ("/auth/mail-auth/recover-password", json!({"mailAuthToken": "x", "password": PASSWORD})),
         ("/auth/p/login", sign_in.clone()),
         ("/auth/p/email_2fa", login("token_2fa")),
         ("/auth/p/third_party_2fa", login("token_2fa")),

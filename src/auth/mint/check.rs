@@ -14,7 +14,7 @@ use crate::store::challenges::{self, Challenge};
 use crate::store::{self, Tx, accounts, factors, trusts};
 
 /// Wrong codes that a sign-in under way stands (CONTRACT.md section 6).
-const CHALLENGE_TRIES: u32 = 5;
+pub(in crate::auth) const CHALLENGE_TRIES: u32 = 5;
 
 impl Order {
     /// Checks the credential, and what the sign-in under way stands.
@@ -49,9 +49,14 @@ impl Order {
         methods.retain(|method| method.turns_on());
         let has_method = !methods.is_empty();
         let worn_out = factors::worn_out(tx, account.id, self.factor.policy.disable_after).await?;
-        let usable = || methods.iter().copied().filter(|method| !worn_out.contains(method)).collect();
+        let is_barred = |method: Method| method == Method::Email && account.mail_barred;
+        let is_usable = |method: &Method| !worn_out.contains(method) && !is_barred(*method);
+        let usable = || methods.iter().copied().filter(is_usable).collect();
         let is_step = matches!(self.first, First::Challenge(_));
         match &self.credential {
+            Credential::PasswordAlone if matches!(self.first, First::Made(_)) && !has_method => {
+                Ok(Ok(Proof::Words))
+            }
             Credential::PasswordAlone | Credential::Trust(_) | Credential::Device(_) if !has_method => {
                 Ok(Ok(Proof::Password))
             }

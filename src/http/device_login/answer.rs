@@ -156,9 +156,10 @@ fn outside(error: &Error) -> (StatusCode, Text) {
         }
         Error::StaleProof => (StatusCode::UNAUTHORIZED, Text::StaleProof),
         Error::SecondFactorNeeded(_) => (StatusCode::UNAUTHORIZED, Text::SecondFactor),
-        Error::CodeExpired | Error::TooManyTries => (StatusCode::GONE, Text::DeadCode),
+        Error::CodeExpired | Error::TooManyTries | Error::NoMailLogin => (StatusCode::GONE, Text::DeadCode),
         Error::InvalidTicket
         | Error::InvalidCode
+        | Error::WrongWords
         | Error::InvalidTotp
         | Error::InvalidBackupCode
         | Error::NoBackupCodes
@@ -173,6 +174,7 @@ fn outside(error: &Error) -> (StatusCode, Text) {
         | Error::AlreadyAsked
         | Error::AlreadyAnswered
         | Error::WrongAccount
+        | Error::Taken
         | Error::TotpEnabled
         | Error::EmailEnabled => (StatusCode::CONFLICT, Text::NotNow),
         Error::Internal(_) => (StatusCode::INTERNAL_SERVER_ERROR, Text::Internal),
@@ -182,7 +184,7 @@ fn outside(error: &Error) -> (StatusCode, Text) {
 impl From<Refusal> for Refused {
     fn from(refusal: Refusal) -> Self {
         match refusal {
-            Refusal::Auth(error) => error.into(),
+            Refusal::Auth(error) | Refusal::WrongSecond(error) => error.into(),
             Refusal::BadJson | Refusal::BadField => {
                 Self::new(StatusCode::BAD_REQUEST, Text::BadJson, "bad_json")
             }

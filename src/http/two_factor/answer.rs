@@ -98,7 +98,7 @@ impl From<Error> for Refused {
 impl From<Refusal> for Refused {
     fn from(refusal: Refusal) -> Self {
         match refusal {
-            Refusal::Auth(error) => error.into(),
+            Refusal::Auth(error) | Refusal::WrongSecond(error) => error.into(),
             Refusal::TooLarge => {
                 Self::constant(StatusCode::PAYLOAD_TOO_LARGE, "PAYLOAD_TOO_LARGE", "Body too large")
             }
@@ -137,6 +137,8 @@ impl IntoResponse for Refused {
 fn outside(error: &Error) -> (StatusCode, &'static str, &'static str) {
     const BAD: StatusCode = StatusCode::BAD_REQUEST;
     const NOT: StatusCode = StatusCode::UNAUTHORIZED;
+    const INTERNAL: (StatusCode, &str, &str) =
+        (StatusCode::INTERNAL_SERVER_ERROR, "INTERNAL_SERVER_ERROR", "Internal Server Error");
     match error {
         Error::BadCredentials => (BAD, "INVALID_PASSWORD", "Invalid password"),
         Error::Disabled | Error::NotAuthenticated => (NOT, "UNAUTHORIZED", "Unauthorized"),
@@ -189,9 +191,8 @@ fn outside(error: &Error) -> (StatusCode, &'static str, &'static str) {
         | Error::SecondFactorNeeded(_)
         | Error::EmailEnabled
         | Error::NotFound
-        | Error::Internal(_) => {
-            (StatusCode::INTERNAL_SERVER_ERROR, "INTERNAL_SERVER_ERROR", "Internal Server Error")
-        }
+        | Error::Internal(_) => INTERNAL,
+        Error::WrongWords | Error::NoMailLogin | Error::Taken => INTERNAL,
     }
 }
 

@@ -89,6 +89,9 @@ impl From<Error> for Refused {
             | Error::NotAnAddress
             | Error::NoMethod
             | Error::NotAnEmailMethod
+            | Error::WrongWords
+            | Error::NoMailLogin
+            | Error::Taken
             | Error::RegistrationClosed
             | Error::RegistrationRefused
             | Error::Weak(_)
@@ -101,7 +104,7 @@ impl From<Error> for Refused {
 impl From<Refusal> for Refused {
     fn from(refusal: Refusal) -> Self {
         match refusal {
-            Refusal::Auth(error) => error.into(),
+            Refusal::Auth(error) | Refusal::WrongSecond(error) => error.into(),
             Refusal::TooLarge => Self::problem(StatusCode::PAYLOAD_TOO_LARGE),
             Refusal::TooSlow => Self::problem(StatusCode::REQUEST_TIMEOUT),
             Refusal::WrongType => Self::problem(StatusCode::UNSUPPORTED_MEDIA_TYPE),

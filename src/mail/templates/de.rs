@@ -22,6 +22,13 @@ fn validity(minutes: u64) -> String {
     }
 }
 
+fn words_validity(minutes: u64) -> String {
+    match minutes {
+        1 => "Sie gelten eine Minute lang und nur einmal.".to_owned(),
+        more => format!("Sie gelten {more} Minuten lang und nur einmal."),
+    }
+}
+
 #[expect(clippy::too_many_lines, reason = "a table: an arm for each letter")]
 pub(super) fn words(letter: Letter<'_>, device: &str) -> Words {
     match letter {
@@ -109,6 +116,20 @@ pub(super) fn words(letter: Letter<'_>, device: &str) -> Words {
             format!("Das Gerät „{device}“ wird eine Weile nicht nach einem zweiten Faktor gefragt."),
             "Wenn Sie das nicht waren, melden Sie sich an, widerrufen Sie dieses Vertrauen und ändern Sie Ihr \
              Passwort.",
+        ),
+        Letter::Words { minutes, .. } => Words::with_code(
+            "Ihre Wörter für die Anmeldung",
+            "Ihre drei Wörter für die Anmeldung:",
+            words_validity(minutes),
+            "Wenn Sie das nicht waren, müssen Sie nichts tun: Ohne diese Wörter kommt niemand weiter. Geben Sie \
+             sie niemals weiter.",
+        ),
+        Letter::PasswordRecovered { .. } => Words::new(
+            "Ihr Passwort wurde neu gesetzt",
+            "Für Ihr Konto wurde über diese Adresse ein neues Passwort gesetzt, alle Sitzungen wurden beendet. \
+             Bis zu Ihrer nächsten Anmeldung gelten Codes per E-Mail nicht als zweiter Faktor.",
+            "Wenn Sie das nicht waren, liest jemand Ihre E-Mail: Ändern Sie deren Passwort und bitten Sie dann \
+             sofort den Betreiber dieses Dienstes um Hilfe.",
         ),
     }
 }

@@ -22,6 +22,13 @@ fn validity(minutes: u64) -> String {
     }
 }
 
+fn words_validity(minutes: u64) -> String {
+    match minutes {
+        1 => "They are good for one minute, once.".to_owned(),
+        more => format!("They are good for {more} minutes, once."),
+    }
+}
+
 #[expect(clippy::too_many_lines, reason = "a table: an arm for each letter")]
 pub(super) fn words(letter: Letter<'_>, device: &str) -> Words {
     match letter {
@@ -104,6 +111,20 @@ pub(super) fn words(letter: Letter<'_>, device: &str) -> Words {
             "A device is trusted now",
             format!("The device \"{device}\" is not asked for a second factor for a while."),
             "If it was not you, log in, revoke that trust and change your password.",
+        ),
+        Letter::Words { minutes, .. } => Words::with_code(
+            "Your words to log in with",
+            "Your three words to log in with:",
+            words_validity(minutes),
+            "If it was not you, you need not do anything: without these words nobody gets any further. Never tell \
+             them to anybody.",
+        ),
+        Letter::PasswordRecovered { .. } => Words::new(
+            "Your password was recovered",
+            "A new password was set for your account by means of this address, and all sessions have ended. Until \
+             your next login codes by mail are not accepted as a second factor.",
+            "If it was not you, somebody reads your mail: change its password, then ask the operator of this \
+             service for help at once.",
         ),
     }
 }

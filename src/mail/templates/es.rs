@@ -22,6 +22,13 @@ fn validity(minutes: u64) -> String {
     }
 }
 
+fn words_validity(minutes: u64) -> String {
+    match minutes {
+        1 => "Valen un minuto y una sola vez.".to_owned(),
+        more => format!("Valen {more} minutos y una sola vez."),
+    }
+}
+
 #[expect(clippy::too_many_lines, reason = "a table: an arm for each letter")]
 pub(super) fn words(letter: Letter<'_>, device: &str) -> Words {
     match letter {
@@ -106,6 +113,21 @@ pub(super) fn words(letter: Letter<'_>, device: &str) -> Words {
             "Ahora se confía en un dispositivo",
             format!("Durante un tiempo no se pide un segundo factor al dispositivo «{device}»."),
             "Si no fue usted, inicie sesión, revoque esa confianza y cambie su contraseña.",
+        ),
+        Letter::Words { minutes, .. } => Words::with_code(
+            "Sus palabras para iniciar sesión",
+            "Sus tres palabras para iniciar sesión:",
+            words_validity(minutes),
+            "Si no fue usted, no tiene que hacer nada: sin estas palabras nadie pasa de aquí. No las dé nunca a \
+             nadie.",
+        ),
+        Letter::PasswordRecovered { .. } => Words::new(
+            "Se ha recuperado su contraseña",
+            "Se ha fijado una contraseña nueva para su cuenta por medio de esta dirección y todas las sesiones \
+             han terminado. Hasta su próximo inicio de sesión no se aceptan códigos por correo como segundo \
+             factor.",
+            "Si no fue usted, alguien lee su correo: cambie la contraseña de su correo y pida ayuda de inmediato \
+             al operador de este servicio.",
         ),
     }
 }

@@ -22,6 +22,13 @@ fn validity(minutes: u64) -> String {
     }
 }
 
+fn words_validity(minutes: u64) -> String {
+    match minutes {
+        1 => "Ils sont valables une minute et une seule fois.".to_owned(),
+        more => format!("Ils sont valables {more} minutes et une seule fois."),
+    }
+}
+
 #[expect(clippy::too_many_lines, reason = "a table: an arm for each letter")]
 pub(super) fn words(letter: Letter<'_>, device: &str) -> Words {
     match letter {
@@ -115,6 +122,21 @@ pub(super) fn words(letter: Letter<'_>, device: &str) -> Words {
                 "Pendant un moment, aucun second facteur n’est demandé à l’appareil «\u{a0}{device}\u{a0}»."
             ),
             "Si ce n’était pas vous, connectez-vous, révoquez cette confiance et changez votre mot de passe.",
+        ),
+        Letter::Words { minutes, .. } => Words::with_code(
+            "Vos mots pour vous connecter",
+            "Vos trois mots pour vous connecter\u{a0}:",
+            words_validity(minutes),
+            "Si ce n’était pas vous, vous n’avez rien à faire\u{a0}: sans ces mots, personne n’ira plus loin. Ne \
+             les donnez jamais à personne.",
+        ),
+        Letter::PasswordRecovered { .. } => Words::new(
+            "Votre mot de passe a été récupéré",
+            "Un nouveau mot de passe a été défini pour votre compte au moyen de cette adresse et toutes les \
+             sessions ont pris fin. Jusqu’à votre prochaine connexion, les codes par courriel ne sont pas \
+             acceptés comme second facteur.",
+            "Si ce n’était pas vous, quelqu’un lit votre courrier\u{a0}: changez le mot de passe de votre \
+             messagerie, puis demandez tout de suite de l’aide à l’exploitant de ce service.",
         ),
     }
 }

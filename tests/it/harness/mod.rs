@@ -12,6 +12,7 @@ mod smtp;
 mod socket;
 mod store;
 mod totp;
+mod words;
 
 pub(crate) use certificate::Certificate;
 pub(crate) use client::{Answer, Http};
@@ -27,6 +28,7 @@ pub(crate) use store::{
     StoreKind, await_number, change_store, execute, number, signing_keys, store_kind, store_url, text_pairs,
 };
 pub(crate) use totp::App;
+pub(crate) use words::{claims, mailed_words, words_mailed};
 
 use std::time::Duration;
 

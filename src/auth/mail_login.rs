@@ -1,0 +1,183 @@
+//! Login by mailed words: mailing them to an address, and what they buy, a proof of that address (CONTRACT.md section 5).
+
+use std::net::IpAddr;
+
+use subtle::ConstantTimeEq as _;
+
+use super::limits::MAIL_TOKENS_PER_SOURCE;
+use super::{Auth, Error, mail_quota};
+use crate::crypto::seal::{RootKey, digest};
+use crate::crypto::{random, words};
+use crate::domain::account::Email;
+use crate::domain::language::Language;
+use crate::domain::mailbox::Mailbox;
+use crate::domain::secret::{MailAuthToken, MailLoginToken, MailedWords};
+use crate::domain::time::Timestamp;
+use crate::mail::{self, Letter};
+use crate::store::mail_logins::{self, Hash, MailAuth, MailLogin};
+use crate::store::{self, Tx, audit};
+
+/// How often words may be tried; the last wrong try is the end of them.
+const TRIES: u32 = 3;
+/// How long a token is: 190 bits.
+pub(super) const TOKEN_CHARS: usize = 32;
+
+/// What a request for words led to.
+#[derive(Debug)]
+pub(crate) enum Mailed {
+    /// They are on their way.
+    Sent(MailLoginToken),
+    /// The allow list does not have the address.
+    NotAllowed,
+    /// The block list has it.
+    Blocked,
+}
+
+/// How words are kept: 33 bits are guessed in no time, so their hash is keyed, and bound to their token.
+fn words_hash(root: &RootKey, token: &Hash, words: &MailedWords) -> [u8; 32] {
+    let folded = zeroize::Zeroizing::new(words::folded(words.expose()));
+    root.mac("mailed words", &[token, folded.as_bytes()])
+}
+
+impl Auth {
+    /// Mails three words to an address, whoever has it: whether there is an account changes nothing here, so nothing can
+    /// be learnt. What is checked, and in which order, is CONTRACT.md's.
+    ///
+    /// # Errors
+    /// `NotAnAddress`, `NotAuthenticated` for a `device` token that is none, `TooManyRequests`, `Busy`.
+    pub(crate) async fn mail_words(
+        &self,
+        address: &str,
+        locale: &str,
+        device: Option<&str>,
+        source: IpAddr,
+    ) -> Result<Mailed, Error> {
+        let mailbox = Email::parse(address).as_ref().and_then(Mailbox::of).ok_or(Error::NotAnAddress)?;
+        let lists = &self.config.mail_code;
+        if !lists.allow.is_empty() && !lists.allow.holds(&mailbox) {
+            return Ok(Mailed::NotAllowed);
+        }
+        if lists.block.holds(&mailbox) {
+            return Ok(Mailed::Blocked);
+        }
+        if let Some(device) = device {
+            self.bearer(device).await?;
+        }
+        let (quotas, now) = (self.mail_quotas(&mailbox, source), self.now());
+        // Without a lock first: who is over a limit holds nobody up, and writes nothing.
+        let looking = async move |tx: &mut Tx| Ok((mail_quota::look(tx, &quotas, now).await?, quotas));
+        let (room, quotas) = self.store.read(move |tx| Box::pin(async move { looking(tx).await })).await?;
+        room?;
+        let token = MailLoginToken::new(random::alphanumeric(TOKEN_CHARS));
+        let order = self.letter_to(mailbox, locale, &token, source);
+        let unit = async move |tx: &mut Tx| match mail_quota::take(tx, &quotas, order.now).await? {
+            Ok(()) => order.send(tx).await.map(Ok),
+            Err(refused) => Ok(Err(refused)),
+        };
+        self.store.write(move |tx| Box::pin(async move { unit(tx).await })).await??;
+        self.courier.ring();
+        Ok(Mailed::Sent(token))
+    }
+
+    fn letter_to(&self, mailbox: Mailbox, locale: &str, token: &MailLoginToken, source: IpAddr) -> Order {
+        let language = Language::from_tag(locale).unwrap_or_default();
+        let (words, hash) = (MailedWords::new(words::three(language)), hash_of(token.expose()));
+        let kept = words_hash(&self.root, &hash, &words);
+        let (now, ttl) = (self.now(), self.config.mail_code.ttl);
+        Order {
+            hash,
+            login: MailLogin { words: kept, email: mailbox.address, language, tries: 0 },
+            words,
+            minutes: ttl.as_secs().div_ceil(60),
+            expires_at: now.plus(ttl),
+            source: source.to_string(),
+            now,
+        }
+    }
+
+    /// Takes words for what they buy. They are spent by that; a wrong try is counted against them, the third ends them.
+    ///
+    /// # Errors
+    /// `WrongWords` while they may be tried again; `NoMailLogin` for the last wrong try and for a token that is unknown,
+    /// used or expired, all alike; `TooManyRequests`; `Busy`.
+    pub(crate) async fn redeem_words(
+        &self,
+        words: &MailedWords,
+        token: &MailLoginToken,
+        source: IpAddr,
+    ) -> Result<MailAuthToken, Error> {
+        let attempt = self.limits.attempt(MAIL_TOKENS_PER_SOURCE, source).await?;
+        let hash = hash_of(token.expose());
+        let typed = words_hash(&self.root, &hash, words);
+        let proof = MailAuthToken::new(random::alphanumeric(TOKEN_CHARS));
+        let (proof_hash, now) = (hash_of(proof.expose()), self.now());
+        let (expires_at, from) = (now.plus(self.config.mail_code.auth_ttl), source.to_string());
+        let unit = async move |tx: &mut Tx| {
+            let Some(login) = mail_logins::begin_try(tx, &hash, now).await? else {
+                return Ok(None);
+            };
+            let is_right = bool::from(login.words.ct_eq(&typed)) && login.tries <= TRIES;
+            let outcome = match (is_right, login.tries) {
+                (true, _) => {
+                    let MailLogin { email, language, .. } = login;
+                    let auth = MailAuth { email, language, bound_to: None, tries: 0, expires_at };
+                    mail_logins::insert_auth(tx, &proof_hash, &auth).await?;
+                    Ok(())
+                }
+                (false, tries) if tries < TRIES => Err(Error::WrongWords),
+                (false, _) => Err(Error::NoMailLogin),
+            };
+            if outcome != Err(Error::WrongWords) {
+                mail_logins::end(tx, &hash).await?;
+            }
+            record(tx, "words", outcome.as_ref().map_or_else(Error::code, |()| "ok"), &from, now).await?;
+            Ok(Some(outcome))
+        };
+        match self.store.write(move |tx| Box::pin(async move { unit(tx).await })).await? {
+            Some(outcome) => outcome.map(|()| proof),
+            None => {
+                attempt.failed();
+                Err(Error::NoMailLogin)
+            }
+        }
+    }
+}
+
+pub(super) fn hash_of(token: &str) -> Hash {
+    digest(token.as_bytes())
+}
+
+/// Words on their way to an address.
+struct Order {
+    hash: Hash,
+    login: MailLogin,
+    words: MailedWords,
+    minutes: u64,
+    expires_at: Timestamp,
+    source: String,
+    now: Timestamp,
+}
+
+impl Order {
+    /// Promises the mail and keeps its words' hash: both, or neither.
+    async fn send(self, tx: &mut Tx) -> Result<(), store::Error> {
+        let letter =
+            Letter::Words { words: self.words.expose(), minutes: self.minutes, source: &self.source };
+        let to = self.login.email.as_given();
+        mail::post(tx, letter, to, self.login.language, self.now).await?;
+        mail_logins::insert(tx, &self.hash, &self.login, self.expires_at).await?;
+        record(tx, "words.mail", "ok", &self.source, self.now).await
+    }
+}
+
+async fn record(
+    tx: &mut Tx,
+    event: &'static str,
+    outcome: &'static str,
+    source: &str,
+    now: Timestamp,
+) -> Result<(), store::Error> {
+    // An address is nobody's account yet.
+    let entry = audit::Entry { event, outcome, account: None, device: None, pairing: None, source };
+    audit::record(tx, entry, now).await
+}
