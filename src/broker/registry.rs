@@ -162,6 +162,13 @@ impl Registry {
     }
 }
 
+impl Guard {
+    /// Whether this place is still its holder's: no other socket of this node took the pairing over.
+    pub(super) fn is_held(&self) -> bool {
+        self.registry.held.get(&self.pairing).is_some_and(|held| held.holder == self.holder)
+    }
+}
+
 impl Drop for Guard {
     fn drop(&mut self) {
         let Entry::Occupied(mut held) = self.registry.held.entry(self.pairing) else { return };

@@ -19,7 +19,7 @@ use crate::store::pairings::Stored;
 pub(crate) struct BrowserSession {
     stored: Stored,
     mailbox: Arc<Mailbox>,
-    _guard: Guard,
+    guard: Guard,
 }
 
 /// What a waiting browser has to be told now.
@@ -127,6 +127,10 @@ impl BrowserSession {
     /// `Busy` when the store is away; the session goes on and looks again soon.
     pub(crate) async fn settle(&mut self, broker: &Broker) -> Result<Verdict, Error> {
         let looked = self.look(broker).await;
+        if !self.guard.is_held() {
+            // The socket that took it over is told; this one hears of that in a moment.
+            return Ok(Verdict::Wait);
+        }
         if matches!(looked, Ok(Verdict::Wait)) {
             self.watch_deadline(broker);
         } else if looked.is_err() {
@@ -171,7 +175,7 @@ impl BrowserSession {
         let ends = stored.pairing.expires_at.since(broker.auth.clock.now());
         let until = broker.auth.clock.uptime() + ends;
         let guard = broker.registry.hold(stored.pairing.id, mailbox, stored.resumes, until)?;
-        let session = Self { stored, mailbox: mailbox.clone(), _guard: guard };
+        let session = Self { stored, mailbox: mailbox.clone(), guard };
         session.watch_deadline(broker);
         Some(session)
     }
