@@ -15,9 +15,9 @@ use tokio_util::task::TaskTracker;
 
 use crate::auth::Auth;
 use crate::broker::Broker;
-use crate::bus::Bus;
+use crate::bus::{Bus, Nats};
 use crate::clock::Clock;
-use crate::config::{self, Config, Log, LogFormat, default_seal_file};
+use crate::config::{self, BusUrl, Config, Log, LogFormat, default_seal_file};
 use crate::crypto::seals::Seals;
 use crate::http::{self, Http};
 use crate::mail::Courier;
@@ -68,7 +68,13 @@ impl Server {
         let auth = Arc::new(open(config.clone(), clock, &url).await?);
         auth.begin_to_serve().await?;
         tracing::info!(version = env!("CARGO_PKG_VERSION"), store = ?config.store.url, public_url = url, "serving");
-        let broker = Broker::new(auth.clone(), &Bus::local());
+        let bus = match &config.bus.url {
+            BusUrl::Local => Bus::local(),
+            BusUrl::Nats(servers) => {
+                Bus::over(Nats::connect(&config.bus, servers, auth.root().clone()).await?)
+            }
+        };
+        let broker = Broker::new(auth.clone(), &bus);
         let (tracker, stop, ended) = (TaskTracker::new(), CancellationToken::new(), CancellationToken::new());
         let router = router(&config, &auth, &broker, &url, origins, &tracker);
         let connections = Connections {
@@ -92,6 +98,7 @@ impl Server {
         server.essential("courier", &server.ended, async move {
             mailer.courier.run(&mailer.store, &mailer.clock).await
         });
+        server.essential("bus", &server.ended, async move { bus.run().await });
         let (sweeper, keeper) = (server.broker.clone(), server.broker.clone());
         server.essential("sweep", &server.ended, async move { sweeper.sweep().await });
         server.essential("housekeeping", &server.ended, async move { keeper.keep_house().await });

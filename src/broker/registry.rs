@@ -156,6 +156,15 @@ impl Registry {
         self.held.get(&pairing).and_then(|held| held.mailbox.clone())
     }
 
+    /// Tells a pairing's socket that its browser came back on another node, with resume secret number `resumes`.
+    pub(super) fn take_away(&self, pairing: PairingId, resumes: u32) {
+        if let Some(held) = self.held.get(&pairing).filter(|held| held.resumes < resumes)
+            && let Some(mailbox) = &held.mailbox
+        {
+            mailbox.push(Notice::TakenOver);
+        }
+    }
+
     /// Forgets resumed pairings whose time is over.
     pub(super) fn forget(&self, now: Duration) {
         self.held.retain(|_, held| held.mailbox.is_some() || held.until > now);

@@ -66,7 +66,8 @@ fn a_wrong_setting_is_named() {
     named("[accounts]\nkinds = [\"p\", \"p\"]", &[], "accounts.kinds");
     named("[keys]\nseal = \"short\"", &[], "keys.seal");
     named("[approval]\nmatch = \"required\"", &[], "approval.match");
-    named("[bus]\nurl = \"nats://localhost\"", &[], "bus.url");
+    named("[bus]\nurl = \"amqp://localhost\"", &[], "bus.url");
+    named("[bus]\ncert = \"cert.pem\"", &[], "bus.key");
     named("[mail]\nqueue = 0", &[], "mail.queue");
     named("[mail]\nsmtp_url = \"smtp://192.0.2.1?tls=none\"", &[], "mail.smtp_url");
     named("", &[("READYLOGIN_MAIL__SMTP_URL", "smtps://")], "READYLOGIN_MAIL__SMTP_URL");

@@ -32,6 +32,7 @@ mod letters;
 mod login;
 mod mailed_codes;
 mod meanwhile;
+mod nodes;
 mod once;
 mod races;
 mod refresh;
