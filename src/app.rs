@@ -131,11 +131,16 @@ impl Server {
     }
 
     async fn drain(self) {
-        self.broker.drain();
-        self.stop.cancel();
-        self.tracker.close();
         let patience = self.auth.config.server.drain;
-        if tokio::time::timeout(patience, self.tracker.wait()).await.is_err() {
+        let whole = async {
+            // Meanwhile requests are served, and balancers hear that this node is not ready.
+            self.broker.drain(patience / 2).await;
+            self.stop.cancel();
+            self.tracker.close();
+            self.tracker.wait().await;
+        };
+        if tokio::time::timeout(patience, whole).await.is_err() {
+            self.stop.cancel();
             tracing::warn!("some connections did not finish in time");
         }
         self.ended.cancel();

@@ -65,10 +65,10 @@ impl Broker {
         broker
     }
 
-    /// Refuses new sockets and tells the others to come back later.
-    pub(crate) fn drain(&self) {
+    /// Refuses new sockets, and tells the others within `time` to come back elsewhere.
+    pub(crate) async fn drain(&self, time: Duration) {
         self.draining.store(true, Ordering::Release);
-        self.sockets.drain();
+        self.sockets.drain(time).await;
     }
 
     /// Lets every node look again at who of an account's sockets may stay.

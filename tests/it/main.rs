@@ -17,6 +17,7 @@ mod bad_frames;
 mod bad_input;
 mod browser;
 mod cli;
+mod cluster;
 mod cors;
 mod cost;
 mod counters;
