@@ -16,6 +16,7 @@ mod bad_bodies;
 mod bad_frames;
 mod bad_input;
 mod browser;
+mod chaos;
 mod cli;
 mod cluster;
 mod cors;

@@ -31,6 +31,10 @@ impl NatsServer {
         format!("nats://127.0.0.1:{}", self.port)
     }
 
+    pub(crate) fn port(&self) -> u16 {
+        self.port
+    }
+
     /// Ends it at once, as a crash would.
     pub(crate) async fn kill(&mut self) {
         if let Some(mut server) = self.server.take() {
