@@ -16,9 +16,9 @@ use tokio_util::task::TaskTracker;
 
 use crate::auth::Auth;
 use crate::broker::Broker;
-use crate::bus::Bus;
+use crate::bus::{Bus, Nats};
 use crate::clock::Clock;
-use crate::config::{self, Config, Log, LogFormat, default_seal_file};
+use crate::config::{self, BusUrl, Config, Log, LogFormat, default_seal_file};
 use crate::crypto::seals::Seals;
 use crate::http::{self, Http};
 use crate::mail::Courier;
@@ -72,7 +72,13 @@ impl Server {
         let auth = Arc::new(open(config.clone(), clock, &url).await?);
         auth.begin_to_serve().await?;
         tracing::info!(version = env!("CARGO_PKG_VERSION"), store = ?config.store.url, public_url = url, "serving");
-        let broker = Broker::new(auth.clone(), &Bus::local());
+        let bus = match &config.bus.url {
+            BusUrl::Local => Bus::local(),
+            BusUrl::Nats(servers) => {
+                Bus::over(Nats::connect(&config.bus, servers, auth.root().clone()).await?)
+            }
+        };
+        let broker = Broker::new(auth.clone(), &bus);
         let (tracker, stop, ended) = (TaskTracker::new(), CancellationToken::new(), CancellationToken::new());
         let router = router(&config, &auth, &broker, &url, origins, &tracker);
         let connections = Connections {
@@ -96,6 +102,7 @@ impl Server {
         server.essential("courier", &server.ended, async move {
             mailer.courier.run(&mailer.store, &mailer.clock).await
         });
+        server.essential("bus", &server.ended, async move { bus.run().await });
         let counter = server.auth.clone();
         server.essential("limits", &server.ended, async move { counter.limits.share(&counter.store).await });
         let [sweeper, keeper, cleaner] = std::array::from_fn(|_| server.broker.clone());
@@ -131,11 +138,16 @@ impl Server {
     }
 
     async fn drain(self) {
-        self.broker.drain();
-        self.stop.cancel();
-        self.tracker.close();
         let patience = self.auth.config.server.drain;
-        if tokio::time::timeout(patience, self.tracker.wait()).await.is_err() {
+        let whole = async {
+            // Meanwhile requests are served, and balancers hear that this node is not ready.
+            self.broker.drain(patience / 2).await;
+            self.stop.cancel();
+            self.tracker.close();
+            self.tracker.wait().await;
+        };
+        if tokio::time::timeout(patience, whole).await.is_err() {
+            self.stop.cancel();
             tracing::warn!("some connections did not finish in time");
         }
         self.ended.cancel();

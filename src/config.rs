@@ -100,7 +100,15 @@ sections! {
         connections: u32,
     }
     Bus {
-        url: String,
+        url: BusUrl,
+        #[serde(deserialize_with = "read::optional")]
+        ca: Option<PathBuf>,
+        #[serde(deserialize_with = "read::optional")]
+        cert: Option<PathBuf>,
+        #[serde(deserialize_with = "read::optional")]
+        key: Option<PathBuf>,
+        #[serde(deserialize_with = "read::optional")]
+        credentials: Option<PathBuf>,
     }
     Mail {
         folder: PathBuf,
@@ -242,6 +250,16 @@ pub enum StoreUrl {
     Postgres(String),
 }
 
+/// How nodes reach each other. Its `Debug` shows no password.
+#[derive(Clone, Deserialize)]
+#[serde(try_from = "String")]
+pub enum BusUrl {
+    /// There is one node only.
+    Local,
+    /// Over these NATS servers.
+    Nats(Vec<async_nats::ServerAddr>),
+}
+
 /// Whether strangers may make accounts.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -346,8 +364,8 @@ impl Config {
         if self.mail.queue == 0 {
             return fail("mail.queue: at least 1");
         }
-        if self.bus.url != "local" {
-            return fail("bus.url: this release knows \"local\" only");
+        if self.bus.cert.is_some() != self.bus.key.is_some() {
+            return fail("bus.cert and bus.key come together");
         }
         if self.store.connections == 0 || self.socket.max_message < 512 || self.server.max_body < 1024 {
             return fail(
@@ -380,6 +398,31 @@ impl TryFrom<String> for StoreUrl {
             Some(path) if !path.is_empty() => Ok(Self::Sqlite(PathBuf::from(path))),
             _ => Err("must be sqlite://PATH or postgres://…".to_owned()),
         }
+    }
+}
+
+impl TryFrom<String> for BusUrl {
+    type Error = String;
+
+    fn try_from(url: String) -> Result<Self, String> {
+        if url == "local" {
+            return Ok(Self::Local);
+        }
+        let is_one = |url: &str| url.starts_with("nats://") || url.starts_with("tls://");
+        // Not what the parser says of it: it may quote a password.
+        let read = |url: &str| url.parse().ok().filter(|_| is_one(url));
+        let servers = url.split(',').map(|url| read(url.trim())).collect::<Option<Vec<_>>>();
+        let form = "must be \"local\", or nats://host:port or tls://host:port, several separated by commas";
+        servers.map(Self::Nats).ok_or_else(|| form.to_owned())
+    }
+}
+
+impl std::fmt::Debug for BusUrl {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Local => "local",
+            Self::Nats(_) => "nats://…",
+        })
     }
 }
 

@@ -3,12 +3,12 @@
 
 use super::{Auth, Error};
 use crate::crypto::seal::{RootKey, base64url, digest};
-use crate::domain::ids::{AccountId, DeviceId, PairingId};
+use crate::domain::ids::{AccountId, DeviceId, NodeTag, PairingId};
 use crate::domain::pairing::{Answer, Ask, Asker, Browser, Effect, Event, Pairing, State};
 use crate::domain::secret::Ticket;
 use crate::domain::source::network;
 use crate::domain::time::Timestamp;
-use crate::store::pairings::{self, Stored};
+use crate::store::pairings::{self, News, Stored};
 use crate::store::sessions::Live;
 use crate::store::{self, Tx, accounts, audit, devices, hits, sessions, tickets};
 
@@ -49,6 +49,17 @@ pub(crate) enum Outcome {
     Over,
 }
 
+/// A phone's answer that is committed.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Decided {
+    /// Which ask of the pairing it answers.
+    pub(crate) number: u32,
+    /// The node on which the pairing's browser waits.
+    pub(crate) holder: NodeTag,
+    /// False when the same phone said the same before.
+    pub(crate) is_new: bool,
+}
+
 impl AskView {
     fn of(pairing: &Pairing) -> Option<Self> {
         let State::Asked(ask) = &pairing.state else { return None };
@@ -81,8 +92,7 @@ impl Auth {
         self.store.write(move |tx| Box::pin(order.place(tx))).await?
     }
 
-    /// Takes a phone's answer. `Some` when it decided the pairing just now, with the ask's number; `None` when it
-    /// repeats what the same phone said before. Either way the decision is committed.
+    /// Takes a phone's answer, or its repeat; once this returns, the decision is committed.
     ///
     /// # Errors
     /// What [`Pairing::apply`] refuses; `UnknownDevice` for a device that may not approve.
@@ -92,7 +102,7 @@ impl Auth {
         id: PairingId,
         approved: bool,
         source: std::net::IpAddr,
-    ) -> Result<Option<u32>, Error> {
+    ) -> Result<Decided, Error> {
         let order = AnswerOrder {
             id,
             session: phone.id,
@@ -122,7 +132,7 @@ impl Auth {
         let now = self.now();
         let step = self.store.write(move |tx| Box::pin(pairings::apply(tx, id, None, event, now))).await?;
         Ok(match step {
-            Some(Ok((pairing, Effect::Expired { ask: Some(ask) }))) => Some((ask, pairing.asks)),
+            Some(Ok((stored, Effect::Expired { ask: Some(ask) }))) => Some((ask, stored.pairing.asks)),
             _ => None,
         })
     }
@@ -143,6 +153,17 @@ impl Auth {
         let now = self.now();
         let pending = self.store.read(move |tx| Box::pin(pairings::pending(tx, account, now))).await?;
         Ok(pending.iter().filter_map(AskView::of).collect())
+    }
+
+    /// The node on which a pairing's browser waits, as far as the store and its uuid tell.
+    pub(crate) async fn holder(&self, id: PairingId) -> Result<NodeTag, Error> {
+        let known = self.store.read(move |tx| Box::pin(pairings::holder(tx, id))).await?;
+        Ok(known.unwrap_or(id.tag()))
+    }
+
+    /// What was answered and asked since `since`, on whichever node.
+    pub(crate) async fn news(&self, since: Timestamp) -> Result<News, Error> {
+        Ok(self.store.read(move |tx| Box::pin(pairings::news(tx, since))).await?)
     }
 
     /// Asks whose end nobody has noticed for two seconds: their browser is gone.
@@ -201,7 +222,7 @@ impl AskOrder {
         let event = Event::Ask { account: self.account, by: self.by, shown, ttl: self.ttl };
         let step = pairings::apply(tx, id, Some(self.fresh.clone()), event, self.now).await?;
         let (pairing, effect) = match step {
-            Some(Ok(step)) => step,
+            Some(Ok((stored, effect))) => (stored.pairing, effect),
             Some(Err(refused)) => return Ok(Err(refused.into())),
             None => return Ok(Err(Error::Expired)),
         };
@@ -259,7 +280,7 @@ struct AnswerOrder {
 }
 
 impl AnswerOrder {
-    async fn place(self, tx: &mut Tx) -> Result<Result<Option<u32>, Error>, store::Error> {
+    async fn place(self, tx: &mut Tx) -> Result<Result<Decided, Error>, store::Error> {
         // Under the account's lock: a revocation is either seen here or comes after the answer.
         accounts::lock(tx, self.account).await?;
         if sessions::live(tx, self.session, self.now).await?.is_none() {
@@ -273,11 +294,13 @@ impl AnswerOrder {
         let outcome = match step {
             None => Err(Error::Expired),
             Some(Err(refused)) => Err(refused.into()),
-            Some(Ok((pairing, Effect::Answered(answer)))) => {
-                self.settle(tx, &pairing, answer).await?;
-                Ok(Some(pairing.asks))
+            Some(Ok((stored, effect))) => {
+                let is_new = matches!(effect, Effect::Answered(_));
+                if let Effect::Answered(answer) = effect {
+                    self.settle(tx, &stored.pairing, answer).await?;
+                }
+                Ok(Decided { number: stored.pairing.asks, holder: stored.holder(), is_new })
             }
-            Some(Ok(_)) => Ok(None),
         };
         self.record(tx, &outcome).await?;
         Ok(outcome)
@@ -299,7 +322,7 @@ impl AnswerOrder {
         tickets::insert(tx, ticket, self.now).await
     }
 
-    async fn record(&self, tx: &mut Tx, outcome: &Result<Option<u32>, Error>) -> Result<(), store::Error> {
+    async fn record(&self, tx: &mut Tx, outcome: &Result<Decided, Error>) -> Result<(), store::Error> {
         let entry = audit::Entry {
             event: if self.approved { "approve" } else { "refuse" },
             outcome: outcome.as_ref().map_or_else(Error::code, |_| "ok"),

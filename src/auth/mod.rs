@@ -32,7 +32,7 @@ mod trust;
 use std::sync::Arc;
 use std::time::Duration;
 
-pub(crate) use approval::{AskView, Asked, Outcome};
+pub(crate) use approval::{AskView, Asked, Decided, Outcome};
 pub(crate) use error::Error;
 pub(crate) use factors::DoubleAuth;
 pub(crate) use key_change::{Change as KeyChange, jwk_set};
@@ -91,6 +91,11 @@ impl Auth {
         self.keyring.announce(&self.store).await?;
         self.limits.load(&self.store).await?;
         self.weigh_dummies().await
+    }
+
+    /// The key that all nodes of a store share.
+    pub(crate) fn root(&self) -> &RootKey {
+        &self.root
     }
 
     fn now(&self) -> Timestamp {

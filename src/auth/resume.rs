@@ -7,7 +7,7 @@
 use super::approval::{Outcome, outcome};
 use super::{Auth, Error};
 use crate::crypto::seal::base64url;
-use crate::domain::ids::PairingId;
+use crate::domain::ids::{NodeTag, PairingId};
 use crate::domain::pairing::{Browser, Pairing};
 use crate::domain::secret::ResumeSecret;
 use crate::domain::time::Timestamp;
@@ -34,7 +34,7 @@ const MAC_BYTES: usize = 32;
 impl Auth {
     /// The secret that takes `stored` over the next time.
     pub(crate) fn resume_secret(&self, stored: &Stored) -> ResumeSecret {
-        let Stored { pairing, resumes } = stored;
+        let Stored { pairing, resumes, .. } = stored;
         let mut bytes = Vec::with_capacity(160);
         bytes.extend((resumes + 1).to_be_bytes());
         bytes.extend(pairing.expires_at.0.to_be_bytes());
@@ -63,8 +63,8 @@ impl Auth {
         Some(ResumeToken { pairing: id, number, expires_at, os, browser, location })
     }
 
-    /// Uses a secret on the pairing's row. `None` when there is no row and `may_insert` is false: then this node's
-    /// memory decides.
+    /// Uses a secret on the pairing's row, for a browser that came back to the node `here`; also says which node held it
+    /// before. `None` when there is no row and the pairing is this node's own: then its memory decides.
     ///
     /// # Errors
     /// `Expired` for a secret that a later one has replaced, and for a pairing that is over.
@@ -72,15 +72,17 @@ impl Auth {
         &self,
         token: ResumeToken,
         ip: String,
-        may_insert: bool,
-    ) -> Result<Option<(Stored, Outcome)>, Error> {
+        here: NodeTag,
+    ) -> Result<Option<(Stored, Outcome, NodeTag)>, Error> {
         let (now, root, told_for) = (self.now(), self.root.clone(), self.config.ticket.ttl);
         let unit = async move |tx: &mut Tx| {
-            let Some(stored) = take_over(tx, &token, ip, may_insert, now).await? else { return Ok(None) };
-            let Some(stored) = stored else { return Ok(Some(Err(Error::Expired))) };
+            let Some(taken) = take_over(tx, &token, ip, here, now).await? else { return Ok(None) };
+            let Some((stored, before)) = taken else { return Ok(Some(Err(Error::Expired))) };
             Ok(Some(match outcome(tx, &stored.pairing, &root, now, told_for).await? {
                 Outcome::Over => Err(Error::Expired),
-                told @ (Outcome::Waiting | Outcome::Approved(_) | Outcome::Refused) => Ok((stored, told)),
+                told @ (Outcome::Waiting | Outcome::Approved(_) | Outcome::Refused) => {
+                    Ok((stored, told, before))
+                }
             }))
         };
         self.store.write(move |tx| Box::pin(async move { unit(tx).await })).await?.transpose()
@@ -92,32 +94,33 @@ async fn take_over(
     tx: &mut Tx,
     token: &ResumeToken,
     ip: String,
-    may_insert: bool,
+    here: NodeTag,
     now: Timestamp,
-) -> Result<Option<Option<Stored>>, store::Error> {
+) -> Result<Option<Option<(Stored, NodeTag)>>, store::Error> {
     let id = token.pairing;
     let mut row = pairings::load(tx, id).await?;
-    if row.is_none() && may_insert && now < token.expires_at {
-        let fresh = token.fresh(ip.clone());
+    if row.is_none() && id.tag() != here && now < token.expires_at {
+        let fresh = token.fresh(ip.clone(), Some(here));
         match pairings::insert(tx, &fresh).await? {
-            true => return Ok(Some(Some(fresh))),
+            true => return Ok(Some(Some((fresh, id.tag())))),
             // Another node was quicker; its row decides.
             false => row = pairings::load(tx, id).await?,
         }
     }
     let Some(mut row) = row else { return Ok(None) };
-    let taken = pairings::resumed(tx, id, token.number, &ip).await?;
-    row.resumes = token.number;
-    row.pairing.browser.ip = ip;
-    Ok(Some(taken.then_some(row)))
+    let before = row.holder();
+    let taken = pairings::resumed(tx, id, token.number, &ip, here).await?;
+    (row.resumes, row.holder, row.pairing.browser.ip) = (token.number, Some(here), ip);
+    Ok(Some(taken.then_some((row, before))))
 }
 
 impl ResumeToken {
     /// The pairing as its secret remembers it, seen from where the browser is now.
-    pub(crate) fn fresh(&self, ip: String) -> Stored {
+    pub(crate) fn fresh(&self, ip: String, holder: Option<NodeTag>) -> Stored {
         let Self { os, browser, location, .. } = self.clone();
         let browser = Browser { os, browser, location, ip };
-        Stored { pairing: Pairing::ready(self.pairing, browser, self.expires_at), resumes: self.number }
+        let pairing = Pairing::ready(self.pairing, browser, self.expires_at);
+        Stored { pairing, resumes: self.number, holder }
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod clean_up;
 mod mailbox;
+mod news;
 mod phones;
 mod registry;
 mod session;
@@ -22,7 +23,7 @@ pub(crate) use session::{BrowserSession, Verdict};
 use crate::auth::{AskView, Auth, Error};
 use crate::bus::{Bus, Message, Node, Reason, Scan};
 use crate::crypto::random;
-use crate::domain::ids::{AccountId, NodeTag, PairingId};
+use crate::domain::ids::{AccountId, PairingId};
 use crate::domain::time::Timestamp;
 use crate::store::signals::{self, Signal};
 
@@ -42,9 +43,9 @@ pub(crate) struct Broker {
     pub(crate) sockets: Arc<Sockets>,
     pub(crate) phones: Arc<phones::Phones>,
     registry: Arc<registry::Registry>,
-    tag: NodeTag,
     /// This run of this server, among all that clean the store up.
     holder: i64,
+    news: news::Seen,
     draining: AtomicBool,
     /// Something was changed here: the signals are looked at now.
     bell: Notify,
@@ -58,8 +59,8 @@ impl Broker {
             sockets: Arc::default(),
             phones: Arc::default(),
             registry: Arc::default(),
-            tag: NodeTag(u16::from_be_bytes(random::bytes())),
             holder: i64::from_be_bytes(random::bytes()),
+            news: news::Seen::default(),
             draining: AtomicBool::new(false),
             bell: Notify::new(),
         });
@@ -68,10 +69,10 @@ impl Broker {
         broker
     }
 
-    /// Refuses new sockets and tells the others to come back later.
-    pub(crate) fn drain(&self) {
+    /// Refuses new sockets, and tells the others within `time` to come back elsewhere.
+    pub(crate) async fn drain(&self, time: Duration) {
         self.draining.store(true, Ordering::Release);
-        self.sockets.drain();
+        self.sockets.drain(time).await;
     }
 
     /// Lets every node look again at who of an account's sockets may stay.
@@ -99,12 +100,17 @@ impl Broker {
     /// is gone.
     pub(crate) async fn keep_house(&self) {
         let (mut seen, mut last) = (HashSet::new(), self.auth.clock.now());
+        let mut heard = last;
         let mut rounds = 0_u32;
         loop {
             let now = self.auth.clock.uptime();
             match self.notice_signals(&mut seen, last).await {
                 Ok(looked) => last = looked,
                 Err(e) => tracing::warn!(error = %e, "signals"),
+            }
+            match self.notice_news(heard).await {
+                Ok(looked) => heard = looked,
+                Err(e) => tracing::warn!(error = %e, "news"),
             }
             if let Err(e) = self.end_overdue_asks().await {
                 tracing::warn!(error = %e, "overdue asks");
@@ -142,13 +148,20 @@ impl Broker {
                 Signal::Passwords => {}
                 Signal::Account(account) => self.phones.tell(account, || Notice::Recheck),
                 Signal::Dropped { account, pairing, ask } => {
-                    self.deliver(Message::Settled(pairing));
+                    self.wake(pairing);
                     self.resolve(account, pairing, ask, Reason::Expired);
                 }
             }
         }
         *seen = current;
         Ok(now)
+    }
+
+    /// Lets the browser that waits here on a pairing look at the store.
+    fn wake(&self, pairing: PairingId) {
+        if let Some(browser) = self.registry.find(pairing) {
+            browser.push(Notice::Settled);
+        }
     }
 
     async fn weigh_dummies(&self) {
@@ -161,7 +174,7 @@ impl Broker {
         for id in self.auth.overdue_asks().await? {
             if let Some((ask, number)) = self.auth.expire(id).await? {
                 self.resolve(ask.account, id, number, Reason::Gone);
-                self.bus.send(Message::Settled(id));
+                self.bus.send(Message::Settled { pairing: id, holder: id.tag() });
             }
         }
         Ok(())
@@ -182,12 +195,12 @@ impl Broker {
 impl Node for Broker {
     fn deliver(&self, message: Message) {
         match message {
-            Message::Settled(pairing) => {
-                if let Some(browser) = self.registry.find(pairing) {
-                    browser.push(Notice::Settled);
-                }
+            Message::Settled { pairing, .. } => self.wake(pairing),
+            Message::TakenOver { pairing, resumes, .. } => self.registry.take_away(pairing, resumes),
+            Message::Ask(view) => {
+                self.news.asked(view.pairing, view.number);
+                self.phones.tell(view.account, || Notice::Ask(view.clone()));
             }
-            Message::Ask(view) => self.phones.tell(view.account, || Notice::Ask(view.clone())),
             Message::Resolved(over) => self.phones.tell(over.account, || Notice::Resolved(over.clone())),
             Message::Account(account) => self.phones.tell(account, || Notice::Recheck),
         }

@@ -9,8 +9,8 @@ use dashmap::mapref::entry::Entry;
 
 use super::Broker;
 use super::mailbox::{Mailbox, Notice};
-use crate::auth::{AskView, Error};
-use crate::bus::{Message, Reason, Resolved, Scan};
+use crate::auth::{AskView, Decided, Error};
+use crate::bus::{Bus, Follow, Message, Reason, Resolved, Scan};
 use crate::domain::ids::{AccountId, PairingId};
 use crate::domain::secret::AccessToken;
 use crate::domain::time::Timestamp;
@@ -22,24 +22,33 @@ const ENDED_KEPT: usize = 8;
 /// All phones of this node.
 #[derive(Debug, Default)]
 pub(crate) struct Phones {
-    by_account: DashMap<AccountId, Vec<Arc<Mailbox>>>,
+    by_account: DashMap<AccountId, Online>,
+}
+
+/// The phones of one account.
+#[derive(Debug)]
+struct Online {
+    phones: Vec<Arc<Mailbox>>,
+    /// This node hears what concerns the account.
+    _follow: Follow,
 }
 
 impl Phones {
     pub(super) fn tell(&self, account: AccountId, notice: impl Fn() -> Notice) {
-        if let Some(phones) = self.by_account.get(&account) {
-            phones.iter().for_each(|phone| phone.push(notice()));
+        if let Some(online) = self.by_account.get(&account) {
+            online.phones.iter().for_each(|phone| phone.push(notice()));
         }
     }
 
     pub(super) fn tell_all(&self, notice: impl Fn() -> Notice) {
-        for phones in &self.by_account {
-            phones.iter().for_each(|phone| phone.push(notice()));
+        for online in &self.by_account {
+            online.phones.iter().for_each(|phone| phone.push(notice()));
         }
     }
 
-    fn join(self: &Arc<Self>, account: AccountId, mailbox: &Arc<Mailbox>) -> Guard {
-        self.by_account.entry(account).or_default().push(mailbox.clone());
+    fn join(self: &Arc<Self>, bus: &Bus, account: AccountId, mailbox: &Arc<Mailbox>) -> Guard {
+        let first = || Online { phones: Vec::new(), _follow: bus.follow(account) };
+        self.by_account.entry(account).or_insert_with(first).phones.push(mailbox.clone());
         Guard { phones: self.clone(), account, mailbox: mailbox.clone() }
     }
 }
@@ -54,10 +63,10 @@ struct Guard {
 
 impl Drop for Guard {
     fn drop(&mut self) {
-        if let Entry::Occupied(mut phones) = self.phones.by_account.entry(self.account) {
-            phones.get_mut().retain(|phone| !Arc::ptr_eq(phone, &self.mailbox));
-            if phones.get().is_empty() {
-                phones.remove();
+        if let Entry::Occupied(mut online) = self.phones.by_account.entry(self.account) {
+            online.get_mut().phones.retain(|phone| !Arc::ptr_eq(phone, &self.mailbox));
+            if online.get().phones.is_empty() {
+                online.remove();
             }
         }
     }
@@ -101,7 +110,7 @@ impl PhoneSession {
         broker.auth.shows_up(&live, source).await?;
         let fresh = broker.auth.renew(live.id).await?;
         // Registered before the pending asks are read: one that comes in between is seen at least once.
-        let guard = broker.phones.join(live.account, mailbox);
+        let guard = broker.phones.join(&broker.bus, live.account, mailbox);
         let mut phone = Self { live, kid, shown: Vec::new(), ended: VecDeque::new(), _guard: guard };
         let pending = phone.pending(broker).await?;
         Ok((phone, fresh, pending))
@@ -173,7 +182,16 @@ impl PhoneSession {
         if self.live.kind != kind || asked.as_ref().map(|e| e.key()) != own.as_ref().map(|e| e.key()) {
             return Err(Error::WrongAccount);
         }
-        let view = broker.bus.scan(pairing, Scan { account: self.live.account }).await?;
+        let holder = broker.auth.holder(pairing).await?;
+        let put = broker.bus.scan(pairing, holder, Scan { account: self.live.account }).await?;
+        let view = match put {
+            Some(view) => view,
+            // Another node has put it: it stands in the store, or is over already.
+            None => {
+                let pending = broker.auth.pending_asks(self.live.account).await?;
+                pending.into_iter().find(|ask| ask.pairing == pairing).ok_or(Error::Expired)?
+            }
+        };
         self.shows(&view);
         Ok(view)
     }
@@ -202,34 +220,36 @@ pub(crate) async fn answer(
 ) -> Result<(), Error> {
     let live = broker.auth.socket_bearer(token.expose()).await?;
     broker.auth.shows_up(&live, source).await?;
-    let outcome = broker.auth.answer(&live, pairing, approved, source).await;
-    let number = match outcome {
-        Ok(Some(number)) => number,
-        Ok(None) => {
-            // Perhaps it is told again because nobody was woken the first time.
-            broker.bus.send(Message::Settled(pairing));
-            return Ok(());
-        }
-        Err(Error::Expired)
-            if broker.bus.is_held(pairing) && broker.auth.outcome(pairing).await?.is_none() =>
-        {
-            return Err(Error::NotAsked);
-        }
-        Err(Error::Expired) => {
-            // The first to notice the end makes it final, whatever the clock says later.
-            if let Some((ask, number)) = broker.auth.expire(pairing).await? {
-                broker.resolve(ask.account, pairing, number, Reason::Expired);
-                broker.bus.send(Message::Settled(pairing));
-            }
-            return Err(Error::Expired);
-        }
+    let decided = match broker.auth.answer(&live, pairing, approved, source).await {
+        Ok(decided) => decided,
+        Err(Error::Expired) => return Err(why_over(broker, pairing).await?),
         Err(refused) => return Err(refused),
     };
+    let Decided { number, holder, is_new } = decided;
+    if !is_new {
+        // Perhaps it is told again because nobody was woken the first time.
+        broker.bus.send(Message::Settled { pairing, holder });
+        return Ok(());
+    }
     let resolved = Resolved { account: live.account, pairing, number, reason: Reason::Answered, approved };
     if let Some(phone) = phone {
         phone.hides(&resolved);
     }
-    broker.bus.send(Message::Settled(pairing));
+    broker.bus.send(Message::Settled { pairing, holder });
     broker.bus.send(Message::Resolved(Arc::new(resolved)));
     Ok(())
+}
+
+/// Why a pairing can't be answered that is over, or that has no row: `Expired`, or `NotAsked` while its browser waits.
+async fn why_over(broker: &Broker, pairing: PairingId) -> Result<Error, Error> {
+    let holder = broker.auth.holder(pairing).await?;
+    if broker.bus.is_held(pairing, holder).await && broker.auth.outcome(pairing).await?.is_none() {
+        return Ok(Error::NotAsked);
+    }
+    // The first to notice the end makes it final, whatever the clock says later.
+    if let Some((ask, number)) = broker.auth.expire(pairing).await? {
+        broker.resolve(ask.account, pairing, number, Reason::Expired);
+        broker.bus.send(Message::Settled { pairing, holder });
+    }
+    Ok(Error::Expired)
 }

@@ -12,6 +12,10 @@ use super::mailbox::{Mailbox, Notice};
 use crate::domain::ids::PairingId;
 use crate::domain::source::network;
 
+/// Sockets are told to come back elsewhere in so many waves at most, and so many of them at a time at least.
+const WAVES: u32 = 16;
+const SMALLEST_WAVE: usize = 50;
+
 /// All sockets of this node.
 #[derive(Debug, Default)]
 pub(crate) struct Sockets {
@@ -67,9 +71,16 @@ impl Sockets {
         self.all.iter().for_each(|mailbox| mailbox.tick(now, ping_every));
     }
 
-    /// Tells every socket.
-    pub(super) fn drain(&self) {
-        self.all.iter().for_each(|mailbox| mailbox.push(Notice::Drain));
+    /// Tells every socket, wave after wave within `time`: were all told at once, all would come back at once.
+    pub(super) async fn drain(&self, time: Duration) {
+        let all: Vec<_> = self.all.iter().map(|mailbox| mailbox.value().clone()).collect();
+        let waves = all.chunks(all.len().div_ceil(WAVES as usize).max(SMALLEST_WAVE));
+        for (number, wave) in waves.enumerate() {
+            if number > 0 {
+                tokio::time::sleep(time / WAVES).await;
+            }
+            wave.iter().for_each(|mailbox| mailbox.push(Notice::Drain));
+        }
     }
 }
 
@@ -154,6 +165,15 @@ impl Registry {
     /// The socket that waits on a pairing.
     pub(super) fn find(&self, pairing: PairingId) -> Option<Arc<Mailbox>> {
         self.held.get(&pairing).and_then(|held| held.mailbox.clone())
+    }
+
+    /// Tells a pairing's socket that its browser came back on another node, with resume secret number `resumes`.
+    pub(super) fn take_away(&self, pairing: PairingId, resumes: u32) {
+        if let Some(held) = self.held.get(&pairing).filter(|held| held.resumes < resumes)
+            && let Some(mailbox) = &held.mailbox
+        {
+            mailbox.push(Notice::TakenOver);
+        }
     }
 
     /// Forgets resumed pairings whose time is over.

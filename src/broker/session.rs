@@ -38,9 +38,9 @@ pub(crate) enum Verdict {
 impl BrowserSession {
     /// Begins a pairing.
     pub(crate) fn open(broker: &Broker, browser: Browser, mailbox: &Arc<Mailbox>) -> Result<Self, Error> {
-        let id = PairingId::new(random::bytes(), broker.tag);
+        let id = PairingId::new(random::bytes(), broker.bus.tag());
         let expires_at = broker.auth.clock.now().plus(broker.auth.config.pairing.ttl);
-        let stored = Stored { pairing: Pairing::ready(id, browser, expires_at), resumes: 0 };
+        let stored = Stored { pairing: Pairing::ready(id, browser, expires_at), resumes: 0, holder: None };
         Self::hold(broker, stored, mailbox).ok_or_else(|| Error::internal("a pairing id was drawn twice"))
     }
 
@@ -56,15 +56,21 @@ impl BrowserSession {
         mailbox: &Arc<Mailbox>,
     ) -> Result<(Self, Verdict), Error> {
         let token = broker.auth.read_resume_secret(id, secret).ok_or(Error::Expired)?;
-        let is_ours = id.tag() == broker.tag;
-        let found = broker.auth.resume(token.clone(), ip.clone(), !is_ours).await?;
-        let (stored, outcome) = match found {
+        let here = broker.bus.tag();
+        let found = broker.auth.resume(token.clone(), ip.clone(), here).await?;
+        let (stored, outcome, before) = match found {
             Some(found) => found,
-            None if broker.auth.clock.now() < token.expires_at => (token.fresh(ip), Outcome::Waiting),
+            None if broker.auth.clock.now() < token.expires_at => {
+                (token.fresh(ip, None), Outcome::Waiting, here)
+            }
             None => return Err(Error::Expired),
         };
         let verdict = Verdict::from(outcome);
+        let resumes = stored.resumes;
         let session = Self::hold(broker, stored, mailbox).ok_or(Error::Expired)?;
+        if before != here {
+            broker.bus.send(Message::TakenOver { pairing: id, resumes, holder: before });
+        }
         // An answer between the look at the store and the place in the registry woke nobody: look once more.
         mailbox.push(Notice::Settled);
         Ok((session, verdict))

@@ -32,6 +32,12 @@ pub(super) struct Args {
     /// How many logins are timed
     #[arg(long, default_value_t = 200, value_name = "M", value_parser = clap::value_parser!(u32).range(1..))]
     logins: u32,
+    /// Also time logins whose browser waits on a second node, reached over this NATS server (nats://127.0.0.1:4222)
+    #[arg(long, value_name = "URL")]
+    bus: Option<String>,
+    /// Keep everything in this empty database (postgres://…) instead of a temporary SQLite file
+    #[arg(long, value_name = "URL")]
+    store: Option<String>,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -53,6 +59,8 @@ struct Report {
     opened_in: Duration,
     /// From the phone's approval to the browser's code, shortest first.
     approvals: Vec<Duration>,
+    /// The same where the browser waits on another node than the phone; empty without a bus.
+    across: Vec<Duration>,
 }
 
 pub(super) async fn run(args: Args) -> anyhow::Result<()> {
@@ -78,6 +86,12 @@ async fn measure(args: &Args) -> anyhow::Result<Report> {
     temporary.set("limits.factor", "0");
     temporary.set("socket.ping_every", "1h");
     temporary.set("pairing.ttl", "1h");
+    if let Some(store) = &args.store {
+        temporary.set("store.url", store);
+    }
+    if let Some(bus) = &args.bus {
+        temporary.set("bus.url", bus);
+    }
     super::init_log(&temporary.config()?)?;
     let owner = Owner { kind: "p", email: "maria@example.org", password: readable_password() };
     temporary.add(std::slice::from_ref(&owner)).await?;
@@ -91,49 +105,75 @@ async fn measure(args: &Args) -> anyhow::Result<Report> {
     crowd.grow(args.sockets, |open| progress(&format!("{open} of {} browsers wait", args.sockets))).await?;
     let opened_in = clock.uptime().saturating_sub(start);
     let after = child.settled_memory(SETTLE).await?;
-    let approvals = time_logins(child.address, &owner, args.logins, &clock).await?;
+    let other = match &args.bus {
+        Some(_) => Some(Child::start(&temporary).await.context("the second node")?),
+        None => None,
+    };
+    let places = [Some(child.address), other.as_ref().map(|other| other.address)];
+    let [approvals, across] = time_logins(places, &owner, args.logins, &clock).await?;
     progress("");
-    Ok(Report { sockets: args.sockets, before, after, opened_in, approvals })
+    Ok(Report { sockets: args.sockets, before, after, opened_in, approvals, across })
 }
 
-/// Logs in again and again while the crowd waits; returns the ways of the approvals, shortest first.
+/// Logs in again and again while the crowd waits, with the browser at each of the places in turn and the phone at the
+/// first; returns the ways of the approvals for each place, shortest first.
 async fn time_logins(
-    address: SocketAddr,
+    places: [Option<SocketAddr>; 2],
     owner: &Owner,
     logins: u32,
     clock: &Clock,
-) -> anyhow::Result<Vec<Duration>> {
-    let client = Client::silent(address);
+) -> anyhow::Result<[Vec<Duration>; 2]> {
+    let [home, _] = places;
+    let client = Client::silent(home.context("no server")?);
     let mut phone = Phone::bind(&client, owner).await.context("the phone")?;
-    let mut approvals = Vec::new();
+    let mut ways = [Vec::new(), Vec::new()];
     for login in 0..logins {
         progress(&format!("{login} of {logins} logins"));
-        let mut browser = Browser::open(&client).await.context("a browser")?;
-        browser.ask(owner).await.context("a browser")?;
-        let uuid = phone.asked().await.context("the phone")?;
-        let start = clock.uptime();
-        let hear = async {
-            let code = browser.answered().await?;
-            Ok((code, clock.uptime().saturating_sub(start)))
-        };
-        let ((), (code, way)) = tokio::try_join!(phone.approve(&uuid), hear)?;
-        approvals.push(way);
-        browser.exchange(owner, &code).await.context("a browser")?;
+        for (place, ways) in places.iter().zip(&mut ways) {
+            let Some(place) = place else { continue };
+            ways.push(time_login(&Client::silent(*place), &mut phone, owner, clock).await?);
+        }
     }
-    approvals.sort_unstable();
-    Ok(approvals)
+    ways.iter_mut().for_each(|ways| ways.sort_unstable());
+    Ok(ways)
+}
+
+/// One login: from the approval to the browser.
+async fn time_login(
+    client: &Client,
+    phone: &mut Phone<'_>,
+    owner: &Owner,
+    clock: &Clock,
+) -> anyhow::Result<Duration> {
+    let mut browser = Browser::open(client).await.context("a browser")?;
+    browser.ask(owner).await.context("a browser")?;
+    let uuid = phone.asked().await.context("the phone")?;
+    let start = clock.uptime();
+    let hear = async {
+        let code = browser.answered().await?;
+        Ok((code, clock.uptime().saturating_sub(start)))
+    };
+    let ((), (code, way)) = tokio::try_join!(phone.approve(&uuid), hear)?;
+    browser.exchange(owner, &code).await.context("a browser")?;
+    Ok(way)
 }
 
 fn tell(report: &Report, as_json: bool) -> anyhow::Result<()> {
     let each = report.after.saturating_sub(report.before) / u64::from(report.sockets);
     let (p50, p99) = (percentile(&report.approvals, 50), percentile(&report.approvals, 99));
     let seconds = report.opened_in.as_secs_f64();
+    let across = [50, 99].map(|percent| millis(percentile(&report.across, percent)));
     if as_json {
-        return output::json(&json!({
+        let mut figures = json!({
             "sockets": report.sockets, "bytes_per_socket": each, "memory_before": report.before,
             "memory_after": report.after, "open_seconds": seconds, "logins": report.approvals.len(),
             "approve_p50_ms": millis(p50), "approve_p99_ms": millis(p99),
-        }));
+        });
+        if !report.across.is_empty() {
+            figures["across_p50_ms"] = json!(across[0]);
+            figures["across_p99_ms"] = json!(across[1]);
+        }
+        return output::json(&figures);
     }
     output::line(&format!(
         "{} browsers wait: {each} bytes of the server's memory each ({:.1} MiB before, {:.1} MiB after)",
@@ -147,7 +187,12 @@ fn tell(report: &Report, as_json: bool) -> anyhow::Result<()> {
         report.approvals.len(),
         millis(p50),
         millis(p99)
-    ))
+    ))?;
+    if report.across.is_empty() {
+        return Ok(());
+    }
+    let [p50, p99] = across;
+    output::line(&format!("the same with the browser on another node: p50 {p50:.2} ms, p99 {p99:.2} ms"))
 }
 
 /// The smallest value that at least `percent` of them don't exceed; `sorted` begins with the shortest.

@@ -68,7 +68,8 @@ fn a_wrong_setting_is_named() {
     named("[accounts]\nkinds = [\"p\", \"p\"]", &[], "accounts.kinds");
     named("[keys]\nseal = \"short\"", &[], "keys.seal");
     named("[approval]\nmatch = \"required\"", &[], "approval.match");
-    named("[bus]\nurl = \"nats://localhost\"", &[], "bus.url");
+    named("[bus]\nurl = \"amqp://localhost\"", &[], "bus.url");
+    named("[bus]\ncert = \"cert.pem\"", &[], "bus.key");
     named("[mail]\nqueue = 0", &[], "mail.queue");
     named("[mail_code]\nblock = [\"*.example.org\"]", &[], "mail_code.block");
     named("[mail_code]\ntotal_1h = 0", &[], "mail_code.total_1h");

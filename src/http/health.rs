@@ -15,13 +15,14 @@ pub(super) async fn alive() -> Response {
     Json(json!({"status": "ok"})).into_response()
 }
 
-/// New logins can be served: the store answers and the server is not stopping.
+/// New logins can be served: the store answers, other nodes can be reached, and the server is not stopping.
 pub(super) async fn ready(State(http): State<Http>) -> Response {
     let store = http.auth.store_answers().await;
     let draining = http.broker.is_draining();
-    let status = if store && !draining { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    let bus = http.broker.bus.is_up();
+    let status = if store && bus && !draining { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     let word = |is_up: bool| if is_up { "up" } else { "away" };
-    (status, Json(json!({"store": word(store), "bus": "up", "draining": draining}))).into_response()
+    (status, Json(json!({"store": word(store), "bus": word(bus), "draining": draining}))).into_response()
 }
 
 /// The JWK set (RFC 7517), for relying parties.

@@ -2,14 +2,14 @@
 
 use super::signals::{self, Signal};
 use super::{Error, Row, Tx, arg};
-use crate::domain::ids::{AccountId, DeviceId, PairingId};
+use crate::domain::ids::{AccountId, DeviceId, NodeTag, PairingId};
 use crate::domain::pairing::{Answer, Ask, Asker, Browser, Effect, Event, Pairing, Refused, State};
 use crate::domain::time::Timestamp;
 
 macro_rules! columns {
     () => {
         "uuid, os, browser, location, ip, expires_at, resumes, asks, state, account_id, asked_by, shown, asked_at, \
-         ask_expires_at, device_id, answered_at"
+         ask_expires_at, device_id, answered_at, holder"
     };
 }
 
@@ -17,29 +17,66 @@ const LOAD: &str = concat!("SELECT ", columns!(), " FROM pairings WHERE uuid = $
 const INSERT: &str = concat!(
     "INSERT INTO pairings (",
     columns!(),
-    ") VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16) ON CONFLICT DO NOTHING"
+    ") VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17) ON CONFLICT DO NOTHING"
 );
 // Only from the state that was read: of two phones that answer at once, one changes the row.
 const SAVE: &str = "UPDATE pairings SET asks = $2, state = $3, account_id = $4, asked_by = $5, shown = $6, asked_at = $7, \
      ask_expires_at = $8, device_id = $9, answered_at = $10 WHERE uuid = $1 AND asks = $11 AND state = $12";
-const RESUME: &str = "UPDATE pairings SET resumes = $2, ip = $3 WHERE uuid = $1 AND resumes <= $2";
+const RESUME: &str =
+    "UPDATE pairings SET resumes = $2, ip = $3, holder = $4 WHERE uuid = $1 AND resumes <= $2";
 const PENDING: &str = concat!(
     "SELECT ",
     columns!(),
     " FROM pairings WHERE account_id = $1 AND state = 'asked' AND shown = 1 AND ask_expires_at > $2"
 );
 const OVERDUE: &str = "SELECT uuid FROM pairings WHERE state = 'asked' AND ask_expires_at <= $1 ORDER BY ask_expires_at LIMIT 100";
+const ANSWERED_SINCE: &str =
+    "SELECT uuid, account_id, asks, state FROM pairings WHERE answered_at > $1 AND account_id IS NOT NULL";
+const ASKED_SINCE: &str =
+    "SELECT uuid, account_id, asks FROM pairings WHERE state = 'asked' AND shown = 1 AND asked_at > $1";
 const DROP_ASKS: &str =
     "UPDATE pairings SET state = 'expired' WHERE account_id = $1 AND state = 'asked' RETURNING uuid, asks";
 
 /// How often a conditional change is tried again after another one came in between.
 const TRIES: u32 = 8;
 
-/// A stored pairing and how often it was resumed.
+/// A stored pairing, how often it was resumed, and where last.
 #[derive(Clone, Debug)]
 pub(crate) struct Stored {
     pub(crate) pairing: Pairing,
     pub(crate) resumes: u32,
+    /// The node that it was resumed on; none while it is where it began.
+    pub(crate) holder: Option<NodeTag>,
+}
+
+impl Stored {
+    /// The node whose socket its browser waits on, as far as the store knows.
+    pub(crate) fn holder(&self) -> NodeTag {
+        self.holder.unwrap_or(self.pairing.id.tag())
+    }
+}
+
+/// What happened lately to pairings, for nodes that were not told.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct News {
+    pub(crate) answered: Vec<Answered>,
+    pub(crate) asked: Vec<Put>,
+}
+
+/// An ask that was put to an account.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Put {
+    pub(crate) account: AccountId,
+    pub(crate) pairing: PairingId,
+    /// Which ask of this pairing.
+    pub(crate) number: u32,
+}
+
+/// An ask that was answered.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Answered {
+    pub(crate) ask: Put,
+    pub(crate) approved: bool,
 }
 
 pub(crate) async fn load(tx: &mut Tx, id: PairingId) -> Result<Option<Stored>, Error> {
@@ -48,7 +85,7 @@ pub(crate) async fn load(tx: &mut Tx, id: PairingId) -> Result<Option<Stored>, E
 
 /// Stores a pairing that has no row yet; false when it has one.
 pub(crate) async fn insert(tx: &mut Tx, stored: &Stored) -> Result<bool, Error> {
-    let Stored { pairing, resumes } = stored;
+    let Stored { pairing, resumes, holder } = stored;
     let browser = &pairing.browser;
     let mut args = vec![
         arg(pairing.id.to_string()),
@@ -60,6 +97,7 @@ pub(crate) async fn insert(tx: &mut Tx, stored: &Stored) -> Result<bool, Error> 
         arg(*resumes),
     ];
     args.extend(changing(pairing));
+    args.push(arg(holder.map(|tag| i64::from(tag.0))));
     Ok(tx.execute(INSERT, args).await? == 1)
 }
 
@@ -71,7 +109,7 @@ pub(crate) async fn apply(
     fresh: Option<Stored>,
     event: Event,
     now: Timestamp,
-) -> Result<Option<Result<(Pairing, Effect), Refused>>, Error> {
+) -> Result<Option<Result<(Stored, Effect), Refused>>, Error> {
     for _ in 0..TRIES {
         let row = load(tx, id).await?;
         let is_new = row.is_none();
@@ -81,10 +119,12 @@ pub(crate) async fn apply(
             Ok(step) => step,
             Err(refused) => return Ok(Some(Err(refused))),
         };
+        let is_unchanged = after == stored.pairing;
+        let after = Stored { pairing: after, ..stored };
         let saved = match is_new {
-            true => insert(tx, &Stored { pairing: after.clone(), resumes: stored.resumes }).await?,
-            false if after == stored.pairing => true,
-            false => save(tx, &after, asks, state).await?,
+            true => insert(tx, &after).await?,
+            false if is_unchanged => true,
+            false => save(tx, &after.pairing, asks, state).await?,
         };
         if saved {
             return Ok(Some(Ok((after, effect))));
@@ -93,9 +133,36 @@ pub(crate) async fn apply(
     Err(Error::Failed("pairings: one row is fought over".to_owned()))
 }
 
-/// Notes that resume secret number `number` was used, from `ip`; false when a later one was used already.
-pub(crate) async fn resumed(tx: &mut Tx, id: PairingId, number: u32, ip: &str) -> Result<bool, Error> {
-    Ok(tx.execute(RESUME, [arg(id.to_string()), arg(number), arg(ip)]).await? == 1)
+/// Notes that resume secret number `number` was used, from `ip` and on the node `holder`; false when a later one was
+/// used already.
+pub(crate) async fn resumed(
+    tx: &mut Tx,
+    id: PairingId,
+    number: u32,
+    ip: &str,
+    holder: NodeTag,
+) -> Result<bool, Error> {
+    let args = [arg(id.to_string()), arg(number), arg(ip), arg(i64::from(holder.0))];
+    Ok(tx.execute(RESUME, args).await? == 1)
+}
+
+/// What was answered since `since`, and what was asked since then and is not answered. It costs by what was, not by what waits.
+pub(crate) async fn news(tx: &mut Tx, since: Timestamp) -> Result<News, Error> {
+    let put = |row: &Row| {
+        Ok::<_, Error>(Put {
+            pairing: parse_id(&row.get::<String>(0)?)?,
+            account: AccountId(row.get(1)?),
+            number: u32::try_from(row.get::<i64>(2)?).unwrap_or(u32::MAX),
+        })
+    };
+    let mut news = News::default();
+    for row in tx.all(ANSWERED_SINCE, [arg(since)]).await? {
+        news.answered.push(Answered { ask: put(&row)?, approved: row.get::<String>(3)? == "approved" });
+    }
+    for row in tx.all(ASKED_SINCE, [arg(since)]).await? {
+        news.asked.push(put(&row)?);
+    }
+    Ok(news)
 }
 
 /// The asks that an account's phones should be showing.
@@ -108,6 +175,11 @@ pub(crate) async fn pending(tx: &mut Tx, account: AccountId, now: Timestamp) -> 
 pub(crate) async fn overdue(tx: &mut Tx, now: Timestamp) -> Result<Vec<PairingId>, Error> {
     let rows = tx.all(OVERDUE, [arg(now)]).await?;
     rows.iter().map(|row| parse_id(&row.get::<String>(0)?)).collect()
+}
+
+/// The node whose socket a pairing's browser waits on, if the store knows the pairing.
+pub(crate) async fn holder(tx: &mut Tx, id: PairingId) -> Result<Option<NodeTag>, Error> {
+    Ok(load(tx, id).await?.map(|stored| stored.holder()))
 }
 
 /// Ends every pending ask of an account, and lets its browser and phones know.
@@ -196,7 +268,10 @@ fn read(row: &Row) -> Result<Stored, Error> {
     let small = |column| u32::try_from(row.get::<i64>(column)?).map_err(|_| damaged());
     let browser = Browser { os: row.get(1)?, browser: row.get(2)?, location: row.get(3)?, ip: row.get(4)? };
     let (id, expires_at) = (parse_id(&row.get::<String>(0)?)?, Timestamp(row.get(5)?));
-    Ok(Stored { pairing: Pairing { id, browser, expires_at, asks: small(7)?, state }, resumes: small(6)? })
+    let holder =
+        row.get::<Option<i64>>(16)?.map(|tag| u16::try_from(tag).map(NodeTag).map_err(|_| damaged()));
+    let pairing = Pairing { id, browser, expires_at, asks: small(7)?, state };
+    Ok(Stored { pairing, resumes: small(6)?, holder: holder.transpose()? })
 }
 
 fn parse_id(text: &str) -> Result<PairingId, Error> {

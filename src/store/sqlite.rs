@@ -7,7 +7,7 @@ use std::time::Duration;
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{ConnectOptions as _, Connection as _, Sqlite as Db};
+use sqlx::{ConnectOptions as _, Connection as _, Sqlite as Db, SqliteConnection};
 use tokio::sync::{mpsc, oneshot};
 
 use super::audit::Line;
@@ -55,11 +55,7 @@ impl Sqlite {
             .synchronous(SqliteSynchronous::Full)
             .foreign_keys(true)
             .busy_timeout(Duration::from_secs(5));
-        let mut writer = options.connect().await?;
-        sqlx::migrate!("src/store/migrations/sqlite")
-            .run(&mut writer)
-            .await
-            .map_err(|e| Error::Failed(format!("migrations: {e}")))?;
+        let writer = migrated(&options, path).await?;
         let readers = SqlitePoolOptions::new()
             // All opened now and kept: a server that has run out of file handles can still read.
             .min_connections(READERS)
@@ -105,6 +101,22 @@ impl Sqlite {
             let _ = closed.await;
         }
     }
+}
+
+/// Opens the file and brings its tables up to date. SQLite has no lock for that: of several processes that start at once one
+/// migrates, and the others wait for it at their folder.
+async fn migrated(options: &SqliteConnectOptions, path: &Path) -> Result<SqliteConnection, Error> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let folder = std::fs::File::open(folder).map_err(|e| Error::Failed(e.to_string()))?;
+    let turn = tokio::task::spawn_blocking(move || folder.lock().map(|()| folder));
+    // On a file system without locks there is nobody to wait for.
+    let _turn = turn.await.ok().and_then(Result::ok);
+    let mut writer = options.connect().await?;
+    sqlx::migrate!("src/store/migrations/sqlite")
+        .run(&mut writer)
+        .await
+        .map_err(|e| Error::Failed(format!("migrations: {e}")))?;
+    Ok(writer)
 }
 
 /// Makes the file and its folder when they are not there, for their owner only: password hashes live in it.

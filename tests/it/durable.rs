@@ -29,14 +29,14 @@ impl House {
 }
 
 /// A person with a phone, and a browser that has asked.
-struct Login {
-    person: Person,
-    phone: Phone,
-    browser: Socket,
-    hello: Value,
+pub(crate) struct Login {
+    pub(crate) person: Person,
+    pub(crate) phone: Phone,
+    pub(crate) browser: Socket,
+    pub(crate) hello: Value,
 }
 
-async fn asked(server: &Process, name: &str) -> Login {
+pub(crate) async fn asked(server: &Process, name: &str) -> Login {
     let person = Person::register(&server.http, "p", &format!("{name}@example.org")).await;
     let phone = person.bind_phone(server).await;
     let mut browser = server.socket().await;
@@ -45,12 +45,12 @@ async fn asked(server: &Process, name: &str) -> Login {
     Login { person, phone, browser, hello }
 }
 
-fn resume_frame(hello: &Value) -> Value {
+pub(crate) fn resume_frame(hello: &Value) -> Value {
     json!({"action": "resumeLogin", "uuid": hello["uuid"], "resume": hello["resume"],
            "os": "Linux", "browser": "Firefox", "location": "Paris"})
 }
 
-async fn resumed(server: &Process, hello: &Value) -> Socket {
+pub(crate) async fn resumed(server: &Process, hello: &Value) -> Socket {
     let mut browser = server.socket().await;
     let reply = browser.call(&resume_frame(hello)).await;
     assert_eq!(reply["message"], "Connection ready", "{reply}");

@@ -34,6 +34,10 @@ has_postgres() {
     postgres_tool initdb >/dev/null
 }
 
+has_nats() {
+    command -v nats-server >/dev/null
+}
+
 # Of whatever age: tests/lib/client.sh gets a newer one where it has to.
 has_node() {
     command -v node >/dev/null
@@ -61,6 +65,7 @@ package_of() {
         cc) say build-essential ;;
         xz) say xz-utils ;;
         postgres) say postgresql ;;
+        nats) say nats-server ;;
         node) say nodejs ;;
         npm) say npm ;;
         chromium) say chromium ;;

@@ -51,6 +51,22 @@ start_postgres() {
     give_up "PostgreSQL did not start"
 }
 
+# A command for tests that restart the server: MODE is one of pg_ctl's.
+write_postgres_restart() {
+    local prefix=()
+    if ((EUID == 0)); then
+        prefix=(runuser -u postgres --)
+    fi
+    export READYLOGIN_TEST_POSTGRES_RESTART=$work/restart-postgres
+    {
+        say '#!/bin/sh'
+        say "cd $(printf %q "$work")"
+        say "exec $(printf '%q ' "${prefix[@]}" "$(postgres_tool pg_ctl)") restart --mode=\"\$1\"" \
+            "--pgdata=$(printf %q "$cluster") --wait --silent --log=$(printf %q "$work/postgres/log") >/dev/null"
+    } >"$READYLOGIN_TEST_POSTGRES_RESTART"
+    chmod 700 "$READYLOGIN_TEST_POSTGRES_RESTART"
+}
+
 # The cluster is thrown away, so it need not be stopped gently. Its log is kept for reading.
 stop_postgres() {
     local pg_ctl

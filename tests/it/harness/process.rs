@@ -45,6 +45,23 @@ impl Process {
         Self::listening(placed(limited, settings, folder)).await
     }
 
+    /// The same, again and again until it comes up: its store may be away just now.
+    pub(crate) async fn start_patiently(settings: &[(String, String)], folder: &Path) -> Self {
+        let patience = tokio::time::timeout(PATIENCE * 2, async {
+            loop {
+                let mut command = command(&["serve"], settings, folder);
+                let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+                let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+                if let Ok(Some(first)) = lines.next_line().await {
+                    let url = first.strip_prefix("listening on ").expect("a first line").to_owned();
+                    return Self { child, _lines: lines, http: Http::new(&url), url };
+                }
+                tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+            }
+        });
+        patience.await.expect("the server comes up in time")
+    }
+
     async fn listening(mut command: Command) -> Self {
         let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();

@@ -62,6 +62,11 @@ impl Socket {
         self.inner.send(message).await.unwrap();
     }
 
+    /// Sends a frame; `None` when the socket is gone.
+    pub(crate) async fn try_send(&mut self, frame: &Value) -> Option<()> {
+        self.inner.send(Message::text(frame.to_string())).await.ok()
+    }
+
     /// The next text frame; pings are answered by the way.
     pub(crate) async fn receive(&mut self) -> Value {
         match self.next().await {

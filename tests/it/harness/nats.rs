@@ -1,0 +1,107 @@
+//! A real NATS server of the test's own, on free ports.
+
+use std::process::Stdio;
+use std::time::Duration;
+
+use serde_json::Value;
+use tokio::process::{Child, Command};
+
+use super::PATIENCE;
+
+/// A running `nats-server`; it ends when this is dropped.
+pub(crate) struct NatsServer {
+    folder: tempfile::TempDir,
+    server: Option<Child>,
+    /// Kept over a restart.
+    port: u16,
+    monitor: String,
+}
+
+impl NatsServer {
+    /// Starts a server on ports that the system chooses.
+    pub(crate) async fn start() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let mut nats = Self { folder, server: None, port: 0, monitor: String::new() };
+        nats.begin().await;
+        nats
+    }
+
+    /// As a setting of servers.
+    pub(crate) fn url(&self) -> String {
+        format!("nats://127.0.0.1:{}", self.port)
+    }
+
+    pub(crate) fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Ends it at once, as a crash would.
+    pub(crate) async fn kill(&mut self) {
+        if let Some(mut server) = self.server.take() {
+            server.kill().await.unwrap();
+        }
+    }
+
+    /// Starts it again on the same port.
+    pub(crate) async fn begin(&mut self) {
+        let port = if self.port == 0 { "-1".to_owned() } else { self.port.to_string() };
+        let ports = self.folder.path().join("ports");
+        let _ = std::fs::remove_dir_all(&ports);
+        std::fs::create_dir(&ports).unwrap();
+        let mut command = Command::new("nats-server");
+        command.args(["--addr", "127.0.0.1", "--port", &port, "--http_port", "-1", "--ports_file_dir"]);
+        command.arg(&ports).stdout(Stdio::null()).stderr(Stdio::null()).kill_on_drop(true);
+        let server = command
+            .spawn()
+            .unwrap_or_else(|e| panic!("nats-server can't be started ({e}): run tests/run setup sqlite"));
+        self.server = Some(server);
+        let told = soon("the port of nats-server", async || {
+            let file = std::fs::read_dir(&ports).ok()?.next()?.ok()?.path();
+            let told: Value = serde_json::from_slice(&std::fs::read(file).ok()?).ok()?;
+            Some(told).filter(|told| told["nats"].is_array() && told["monitoring"].is_array())
+        })
+        .await;
+        let port_of = |name: &str| told[name][0].as_str().unwrap().rsplit(':').next().unwrap().to_owned();
+        self.port = port_of("nats").parse().unwrap();
+        self.monitor = format!("http://127.0.0.1:{}", port_of("monitoring"));
+    }
+
+    /// The subjects that somebody listens to.
+    pub(crate) async fn subjects(&self) -> Vec<String> {
+        let url = format!("{}/subsz?subs=1&limit=10000", self.monitor);
+        let told = tokio::time::timeout(PATIENCE, reqwest::get(url)).await.expect("an answer in time");
+        let told: Value = told.unwrap().json().await.unwrap();
+        let all = told["subscriptions_list"].as_array().cloned().unwrap_or_default();
+        let mut subjects: Vec<_> = all
+            .iter()
+            .filter_map(|one| one["subject"].as_str())
+            .filter(|subject| subject.starts_with("rl."))
+            .map(str::to_owned)
+            .collect();
+        subjects.sort_unstable();
+        subjects
+    }
+
+    /// Waits until so many nodes listen, and so many of them to accounts.
+    pub(crate) async fn until_heard(&self, nodes: usize, accounts: usize) {
+        soon("the nodes' subscriptions", async || {
+            let subjects = self.subjects().await;
+            let of = |kind: &str| subjects.iter().filter(|subject| subject.starts_with(kind)).count();
+            ((of("rl.node."), of("rl.account.")) == (nodes, accounts)).then_some(())
+        })
+        .await;
+    }
+}
+
+/// Asks again and again until there is something.
+pub(crate) async fn soon<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
+    let found = tokio::time::timeout(PATIENCE, async {
+        loop {
+            if let Some(found) = look().await {
+                return found;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    });
+    found.await.unwrap_or_else(|_| panic!("{what}: waited in vain"))
+}
