@@ -2,7 +2,7 @@
 
 use super::factors::{changed, release_phones};
 use super::owner::end_device;
-use super::{Auth, Error};
+use super::{Auth, Error, removal};
 use crate::domain::account::{Account, Email, check_new_password};
 use crate::domain::ids::{AccountId, DeviceId};
 use crate::domain::secret::Password;
@@ -66,9 +66,9 @@ impl Auth {
     /// Changes an account.
     pub(crate) async fn change_account(&self, account: AccountId, change: Change) -> Result<(), Error> {
         let now = self.now();
-        let until = now.plus(self.config.session.ttl);
+        let (until, root) = (now.plus(self.config.session.ttl), self.root.clone());
         let unit = async move |tx: &mut Tx| {
-            accounts::lock(tx, account).await?;
+            let found = accounts::lock(tx, account).await?;
             let event = match change {
                 Change::Disable => {
                     accounts::set_disabled(tx, account, true, now).await?;
@@ -96,12 +96,11 @@ impl Auth {
                     "account.reset_factors"
                 }
                 Change::Remove => {
-                    pairings::drop_asks(tx, account, now).await?;
-                    "account.remove"
+                    let Some(account) = found else { return Ok(()) };
+                    return removal::remove(tx, &root, &account, OPERATOR, now).await;
                 }
             };
-            changed(tx, event, account, None, OPERATOR, now).await?;
-            if change == Change::Remove { accounts::remove(tx, account).await } else { Ok(()) }
+            changed(tx, event, account, None, OPERATOR, now).await
         };
         Ok(self.store.write(move |tx| Box::pin(async move { unit(tx).await })).await?)
     }

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use super::bearer::{Demand, Owner};
 use super::factors::changed;
-use super::{Auth, Error};
+use super::{Auth, Error, removal};
 use crate::domain::account::{Email, check_new_password};
 use crate::domain::device::Device;
 use crate::domain::ids::{AccountId, DeviceId, SessionId};
@@ -144,11 +144,12 @@ impl Auth {
         password: Option<&Password>,
         source: IpAddr,
     ) -> Result<(), Error> {
+        let root = self.root.clone();
         let unit = async move |tx: &mut Tx, owner: Owner| {
             let Owner { live, source, now } = owner;
-            pairings::drop_asks(tx, live.account, now).await?;
-            changed(tx, "account.remove", live.account, None, &source, now).await?;
-            accounts::remove(tx, live.account).await?;
+            if let Some(account) = accounts::by_id(tx, live.account).await? {
+                removal::remove(tx, &root, &account, &source, now).await?;
+            }
             Ok(Ok(()))
         };
         let demand = Demand::Fresh(password);

@@ -1,5 +1,6 @@
 //! `account`: what an operator does with accounts.
 
+mod export;
 mod import;
 mod password;
 
@@ -17,6 +18,7 @@ use crate::domain::account::{Account, Email};
 use crate::domain::factor::Method;
 use crate::domain::phone::Phone;
 use crate::domain::text::shown;
+use export::Export;
 use import::Import;
 use password::PasswordSource;
 
@@ -43,6 +45,8 @@ pub(super) enum Command {
     /// Take accounts over from another system, with the password hashes that it made
     #[command(after_help = import::FORMAT)]
     Import(Import),
+    /// Write everything kept about an account as JSON, for its owner; secrets are left out
+    Export(Export),
     /// Remove an account and everything kept about it, for good
     Remove(Remove),
 }
@@ -118,6 +122,7 @@ impl Command {
             }
             Self::Password(set) => set.run(auth).await,
             Self::Import(import) => Box::pin(import.run(auth)).await,
+            Self::Export(export) => export.run(auth).await,
             Self::Remove(remove) => remove.run(auth).await,
         }
     }

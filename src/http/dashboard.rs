@@ -1,7 +1,8 @@
-//! The account's own side (CONTRACT.md section 2.3): second factors, devices, password, removal.
+//! The account's own side (CONTRACT.md section 2.3): second factors, devices, password, export, removal.
 
 use axum::extract::State;
 use axum::http::StatusCode;
+use axum::http::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
 use axum::response::{IntoResponse as _, Response};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -201,6 +202,20 @@ pub(super) async fn remove_account(
     http.auth.remove_account(&live, fresh.password().as_ref(), client.source).await?;
     http.broker.account_changed(live.account);
     Ok(StatusCode::NO_CONTENT)
+}
+
+pub(super) async fn export(
+    State(http): State<Http>,
+    Bearer(live): Bearer,
+    client: Client,
+    OptionalJson(fresh): OptionalJson<Fresh>,
+) -> Result<Response, Refusal> {
+    let export = http.auth.export_own(&live, fresh.password().as_ref(), client.source).await?;
+    let headers = [
+        (CONTENT_TYPE, "application/json"),
+        (CONTENT_DISPOSITION, "attachment; filename=\"readylogin-export.json\""),
+    ];
+    Ok((headers, export.to_json()?).into_response())
 }
 
 fn parse_id(text: &str) -> Result<DeviceId, Refusal> {

@@ -117,6 +117,7 @@ fn account_routes() -> Router<Http> {
         .route("/dashboard/devices", get(dashboard::devices))
         .route("/dashboard/device/{id}", get(dashboard::device).delete(dashboard::revoke_device))
         .route("/dashboard/password", post(dashboard::change_password))
+        .route("/dashboard/export", post(dashboard::export))
         .route("/dashboard/account", delete(dashboard::remove_account))
 }
 

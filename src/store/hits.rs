@@ -1,6 +1,7 @@
 //! What was done within a time, for limits that must survive a restart: asks of an account, refusals of a source.
 
 use super::{Error, Tx, arg};
+use crate::domain::ids::AccountId;
 use crate::domain::time::Timestamp;
 
 const COUNT: &str = "SELECT CAST(COUNT(*) AS BIGINT) FROM hits WHERE bucket = $1 AND at > $2";
@@ -8,6 +9,7 @@ const NTH_NEWEST: &str =
     "SELECT at FROM hits WHERE bucket = $1 AND at > $2 AND at <= $3 ORDER BY at DESC LIMIT 1 OFFSET $4";
 const ADD: &str = "INSERT INTO hits (bucket, at, expires_at) VALUES ($1, $2, $3)";
 const CLEAR: &str = "DELETE FROM hits WHERE bucket = $1";
+const FORGET: &str = "DELETE FROM hits WHERE bucket LIKE $1 OR bucket LIKE $2";
 
 /// How often `bucket` was hit after `since`.
 pub(crate) async fn count(tx: &mut Tx, bucket: &str, since: Timestamp) -> Result<u64, Error> {
@@ -40,4 +42,10 @@ pub(crate) async fn add(
 /// Forgets all hits of `bucket`.
 pub(crate) async fn clear(tx: &mut Tx, bucket: &str) -> Result<(), Error> {
     tx.execute(CLEAR, [arg(bucket)]).await.map(drop)
+}
+
+/// Forgets all hits of an account: of buckets `WHAT/ACCOUNT` and `WHAT/ACCOUNT/MORE`.
+pub(crate) async fn forget(tx: &mut Tx, account: AccountId) -> Result<(), Error> {
+    let args = [arg(format!("%/{account}")), arg(format!("%/{account}/%"))];
+    tx.execute(FORGET, args).await.map(drop)
 }

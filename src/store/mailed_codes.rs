@@ -17,6 +17,8 @@ const SPEND: &str = "UPDATE mailed_codes SET used_at = $2 WHERE id = $1 AND used
 const TRIED: &str =
     "UPDATE mailed_codes SET tries = tries + 1 WHERE id = $1 AND used_at IS NULL RETURNING tries";
 const WAS_SPENT: &str = "SELECT 1 FROM mailed_codes WHERE subject = $1 AND hash = $2 AND used_at IS NOT NULL";
+const FORGET: &str = "DELETE FROM mailed_codes WHERE subject = $1";
+const FORGET_TURN: &str = "DELETE FROM mailed_code_turns WHERE subject = $1";
 const TURN: &str = "INSERT INTO mailed_code_turns (subject, at) VALUES ($1, $2) ON CONFLICT (subject) DO UPDATE SET at = excluded.at";
 
 /// The newest code of a subject.
@@ -81,4 +83,10 @@ pub(crate) async fn tried(tx: &mut Tx, id: i64) -> Result<u32, Error> {
 /// Whether this was a code of the subject that has been spent.
 pub(crate) async fn was_spent(tx: &mut Tx, subject: &Subject, hash: &[u8; 32]) -> Result<bool, Error> {
     Ok(tx.optional(WAS_SPENT, [arg(subject.as_slice()), arg(hash.as_slice())]).await?.is_some())
+}
+
+/// Forgets every code of a subject.
+pub(crate) async fn forget(tx: &mut Tx, subject: &Subject) -> Result<(), Error> {
+    tx.execute(FORGET, [arg(subject.as_slice())]).await?;
+    tx.execute(FORGET_TURN, [arg(subject.as_slice())]).await.map(drop)
 }

@@ -7,6 +7,7 @@ pub(crate) mod accounts;
 pub(crate) mod audit;
 pub(crate) mod challenges;
 pub(crate) mod devices;
+pub(crate) mod export;
 pub(crate) mod factors;
 pub(crate) mod hits;
 pub(crate) mod imports;

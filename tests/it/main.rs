@@ -26,6 +26,7 @@ mod counters;
 mod device_login;
 mod door;
 mod durable;
+mod export;
 mod factor_counters;
 mod factor_upkeep;
 mod factors;

@@ -27,7 +27,8 @@ pub(crate) use sealed::{SealFile, key_rows, seal, sealed_rows, unseal};
 pub(crate) use smtp::{Entrance, MailServer, Manner};
 pub(crate) use socket::Socket;
 pub(crate) use store::{
-    StoreKind, await_number, change_store, execute, number, signing_keys, store_kind, store_url, text_pairs,
+    StoreKind, await_number, change_store, dump, execute, number, signing_keys, store_kind, store_url,
+    text_pairs,
 };
 pub(crate) use totp::App;
 pub(crate) use words::{claims, mailed_words, words_mailed};

@@ -1,5 +1,6 @@
 //! Which database the tests run on, and a fresh one for each.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use sqlx::{Connection as _, Executor as _};
@@ -128,4 +129,36 @@ pub(crate) async fn change_store(server: &super::Server, statement: &'static str
 /// The store's URL among settings.
 pub(crate) fn url_of(settings: &[(String, String)]) -> &str {
     &settings.iter().find(|(name, _)| name == "READYLOGIN_STORE__URL").expect("a store").1
+}
+
+/// Every row of a server's store as its table and its values; bytes in hexadecimal.
+pub(crate) async fn dump(server: &super::Server) -> Vec<(String, Vec<String>)> {
+    let (columns, hex) = match store_kind() {
+        StoreKind::Sqlite => (
+            "SELECT t.name, '\"' || c.name || '\" ' || c.type FROM sqlite_master t \
+             JOIN pragma_table_info(t.name) c WHERE t.type = 'table' ORDER BY t.name, c.cid",
+            "lower(hex({}))",
+        ),
+        StoreKind::Postgres => (
+            "SELECT CAST(table_name AS TEXT), '\"' || column_name || '\" ' || data_type \
+             FROM information_schema.columns WHERE table_schema = 'public' ORDER BY table_name, ordinal_position",
+            "encode({}, 'hex')",
+        ),
+    };
+    let mut tables: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for (table, column) in text_pairs(server, columns).await {
+        let (name, kind) = column.split_once(' ').unwrap();
+        let is_bytes = ["BLOB", "bytea"].contains(&kind);
+        let text = if is_bytes { hex.replace("{}", name) } else { format!("CAST({name} AS TEXT)") };
+        tables.entry(table).or_default().push(format!("COALESCE({text}, '')"));
+    }
+    let mut rows = Vec::new();
+    for (table, columns) in tables {
+        let sql = format!("SELECT '{table}', {} FROM {table}", columns.join(" || char(31) || "));
+        let sql = if store_kind() == StoreKind::Postgres { sql.replace("char(31)", "chr(31)") } else { sql };
+        let split =
+            |(table, row): (String, String)| (table, row.split('\u{1f}').map(str::to_owned).collect());
+        rows.extend(text_pairs(server, sql.leak()).await.into_iter().map(split));
+    }
+    rows
 }
