@@ -2,7 +2,7 @@
 
 use super::factors::{changed, release_phones};
 use super::owner::end_device;
-use super::{Auth, Error, removal};
+use super::{Auth, Error};
 use crate::domain::account::{Account, Email, check_new_password};
 use crate::domain::ids::{AccountId, DeviceId};
 use crate::domain::secret::Password;
@@ -29,8 +29,6 @@ pub(crate) enum Change {
     Unlock,
     /// Takes all second factors and approving phones away.
     ResetFactors,
-    /// Removes it and everything kept about it.
-    Remove,
 }
 
 impl Auth {
@@ -66,9 +64,9 @@ impl Auth {
     /// Changes an account.
     pub(crate) async fn change_account(&self, account: AccountId, change: Change) -> Result<(), Error> {
         let now = self.now();
-        let (until, root) = (now.plus(self.config.session.ttl), self.root.clone());
+        let until = now.plus(self.config.session.ttl);
         let unit = async move |tx: &mut Tx| {
-            let found = accounts::lock(tx, account).await?;
+            accounts::lock(tx, account).await?;
             let event = match change {
                 Change::Disable => {
                     accounts::set_disabled(tx, account, true, now).await?;
@@ -94,10 +92,6 @@ impl Auth {
                     accounts::set_block(tx, account, None).await?;
                     factors::forget_failures(tx, account).await?;
                     "account.reset_factors"
-                }
-                Change::Remove => {
-                    let Some(account) = found else { return Ok(()) };
-                    return removal::remove(tx, &root, &account, OPERATOR, now).await;
                 }
             };
             changed(tx, event, account, None, OPERATOR, now).await

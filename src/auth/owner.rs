@@ -154,7 +154,9 @@ impl Auth {
         };
         let demand = Demand::Fresh(password);
         self.as_owner(live, demand, source, move |tx, owner| Box::pin(async move { unit(tx, owner).await }))
-            .await
+            .await?;
+        let email = Email::parse(&live.email).ok_or_else(|| Error::internal("a damaged address"))?;
+        self.forget_address(email).await
     }
 }
 

@@ -2,12 +2,41 @@
 
 use super::factors::changed;
 use super::mailed_code::Purpose;
+use super::operator::OPERATOR;
+use super::{Auth, Error};
 use crate::crypto::seal::RootKey;
-use crate::domain::account::Account;
+use crate::domain::account::{Account, Email};
 use crate::domain::time::Timestamp;
-use crate::store::{self, Tx, accounts, hits, mailed_codes, pairings};
+use crate::store::{self, Tx, accounts, hits, mail_logins, mailed_codes, pairings};
 
-/// Removes an account and everything kept about it. What stays: its rows of the audit trail, with its number, which is
+impl Auth {
+    /// Removes an account and everything kept about it, for an operator.
+    pub(crate) async fn remove_for_operator(&self, account: Account) -> Result<(), Error> {
+        let (id, email, root, now) = (account.id, account.email, self.root.clone(), self.now());
+        let unit = async move |tx: &mut Tx| match accounts::lock(tx, id).await? {
+            Some(account) => remove(tx, &root, &account, OPERATOR, now).await,
+            None => Ok(()),
+        };
+        self.store.write(move |tx| Box::pin(async move { unit(tx).await })).await?;
+        self.forget_address(email).await
+    }
+
+    /// Forgets what is kept by the address of a removed account. A login code and mailed words belong to the address: with
+    /// an account of another kind they stay.
+    pub(super) async fn forget_address(&self, email: Email) -> Result<(), Error> {
+        let subject = Purpose::Login(&email).subject(&self.root);
+        let unit = async move |tx: &mut Tx| {
+            if !accounts::by_address(tx, &email).await?.is_empty() {
+                return Ok(());
+            }
+            mail_logins::forget(tx, &email).await?;
+            mailed_codes::forget(tx, &subject).await
+        };
+        Ok(self.store.write(move |tx| Box::pin(async move { unit(tx).await })).await?)
+    }
+}
+
+/// Removes an account and what is kept by its number. What stays: its rows of the audit trail, with that number, which is
 /// never given again, and where each act came from. Who breaks into an account and removes it must not take the traces
 /// along. Letters on their way are delivered, and leave the outbox with that.
 pub(super) async fn remove(
@@ -18,19 +47,8 @@ pub(super) async fn remove(
     now: Timestamp,
 ) -> Result<(), store::Error> {
     pairings::drop_asks(tx, account.id, now).await?;
-    forget_codes(tx, root, account).await?;
+    mailed_codes::forget(tx, &Purpose::Enable(account.uuid).subject(root)).await?;
     hits::forget(tx, account.id).await?;
     changed(tx, "account.remove", account.id, None, source, now).await?;
     accounts::remove(tx, account.id).await
-}
-
-/// A login code belongs to the address: with an account of another kind it stays.
-async fn forget_codes(tx: &mut Tx, root: &RootKey, account: &Account) -> Result<(), store::Error> {
-    mailed_codes::forget(tx, &Purpose::Enable(account.uuid).subject(root)).await?;
-    let is_last = accounts::by_address(tx, &account.email).await?.len() <= 1;
-    if is_last {
-        mailed_codes::forget(tx, &Purpose::Login(&account.email).subject(root)).await
-    } else {
-        Ok(())
-    }
 }

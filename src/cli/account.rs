@@ -189,8 +189,9 @@ impl Remove {
         if !self.yes && !asked(&account)? {
             return output::line("nothing was removed");
         }
-        auth.change_account(account.id, Change::Remove).await.map_err(words)?;
-        output::line(&format!("{} {} is removed", account.kind, account.email.as_given()))
+        let removed = format!("{} {} is removed", account.kind, account.email.as_given());
+        auth.remove_for_operator(account).await.map_err(words)?;
+        output::line(&removed)
     }
 }
 

@@ -26,6 +26,9 @@ const BEGIN_TRY: &str =
     "UPDATE mail_auths SET tries = tries + 1 WHERE hash = $1 AND expires_at > $2 AND tries < $3";
 const END_AUTH: &str = "DELETE FROM mail_auths WHERE hash = $1";
 
+const FORGET: &str = "DELETE FROM mail_logins WHERE lower(email) = $1";
+const FORGET_AUTH: &str = "DELETE FROM mail_auths WHERE lower(email) = $1";
+
 /// Words that were mailed and are waited for.
 pub(crate) struct MailLogin {
     /// Their keyed hash.
@@ -82,6 +85,12 @@ pub(crate) async fn begin_try(tx: &mut Tx, hash: &Hash, now: Timestamp) -> Resul
         language: Language::from_tag(row.get(2)?).unwrap_or_default(),
         tries: read_tries(&row, 3)?,
     }))
+}
+
+/// Forgets everything about an address. Not in a unit that holds an account's lock: who redeems locks the other way round.
+pub(crate) async fn forget(tx: &mut Tx, email: &Email) -> Result<(), Error> {
+    tx.execute(FORGET, [arg(email.key())]).await?;
+    tx.execute(FORGET_AUTH, [arg(email.key())]).await.map(drop)
 }
 
 /// Ends the wait for words: they came, or were guessed at too often.
