@@ -5,6 +5,7 @@ import { byId, copyFrom, countdown, fillKinds, focusOn, onSubmit, showError, sho
 import { TYPED, factorForm } from './factor_form.js';
 import { handOver, takeHandOver } from './hand_over.js';
 import { hush, say, startLanguages } from './i18n.js';
+import { mailLogin } from './mail_login.js';
 import { drawQr } from './qr.js';
 import { LoginSocket, guessDeviceName, login, logout, pairingLink, settings } from './readylogin.js';
 
@@ -23,6 +24,7 @@ const page = {
 
 const timeLeft = countdown(byId('left'), () => socket.askDeadline ?? Date.now(), 'waiting.left');
 const factor = factorForm({ who, onToken: finish, onBack: cancel });
+const mail = mailLogin({ onToken: finish, onRecovered: recovered, onBack: backToForm, known: () => page.known });
 
 /** Kind and email survive a reload in this tab, the password never does. */
 function who() {
@@ -114,12 +116,38 @@ function cancel() {
   focusOn(byId('login-title'));
 }
 
+/** Another way in, by mail; what was typed so far goes along, but the password. */
+function byMail(purpose) {
+  fail(null);
+  inform(null);
+  byId('password').value = '';
+  mail.open(purpose, who());
+  render();
+}
+
+function backToForm() {
+  mail.close();
+  fail(null);
+  render();
+  focusOn(byId('login-title'));
+}
+
+/** The new password is set: now it is typed, and what has changed with it is told. */
+function recovered(email) {
+  mail.close();
+  byId('email').value = email;
+  render();
+  inform('mail.recovered');
+  byId('password').focus();
+}
+
 function finish(token) {
   page.token = token;
   page.waiting = false;
   page.attempt?.abort();
   byId('password').value = '';
   factor.close();
+  mail.close();
   fail(null);
   socket.finish();
   byId('token').value = token;
@@ -165,7 +193,7 @@ function render() {
   status.dataset.state = state === 'idle' ? 'connecting' : state;
   say(status, `state.${status.dataset.state}`);
   showOnly({
-    start: !page.token && !page.waiting && !factor.isOpen,
+    start: !page.token && !page.waiting && !factor.isOpen && !mail.isOpen,
     waiting: !page.token && page.waiting,
     result: Boolean(page.token),
   });
@@ -213,6 +241,7 @@ async function start() {
   onSubmit(byId('login-form'), byId('submit'), submit);
   byId('cancel').addEventListener('click', cancel);
   byId('use-another').addEventListener('click', useAnotherWay);
+  for (const purpose of ['login', 'recover']) byId(`mail-${purpose}`).addEventListener('click', () => byMail(purpose));
   byId('manage').addEventListener('click', manage);
   byId('renew').addEventListener('click', renew);
   byId('forget').addEventListener('click', forget);

@@ -7,6 +7,7 @@ mod keyboard;
 mod language;
 mod leaving;
 mod login;
+mod mail;
 mod pictures;
 mod policy;
 mod proofs;
