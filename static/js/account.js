@@ -1,6 +1,7 @@
 // The page of an account: log in with all that it takes, then see and change what protects it.
 // The token lives in this page's memory only; leaving the page forgets it.
 
+import { dataCard } from './account_data.js';
 import { readAccount } from './account_http.js';
 import { factorRows } from './account_factors.js';
 import { deviceLists } from './account_lists.js';
@@ -25,8 +26,8 @@ const page = {
 let afterCodes = 'home-title'; // Where the keyboard goes once the new codes are kept.
 const fail = (error) => showError(byId('error'), error);
 const codes = codesCard({ onKept: () => show('home', afterCodes) });
-const account = { change, inform, showCodes, email: () => page.email };
-const parts = [factorRows(account), deviceLists(account), passwordForm(account)];
+const account = { change, inform, showCodes, leave: left, email: () => page.email };
+const parts = [factorRows(account), deviceLists(account), passwordForm(account), dataCard(account)];
 const steps = signInSteps({ deviceName: guessDeviceName, onToken: enter });
 
 function inform(key, values = {}) {
@@ -73,9 +74,10 @@ async function refresh() {
  * Does something to the account, with the password typed again where the server wants that, then shows the account anew.
  * @template T
  * @param {(token: string, password?: string) => Promise<T>} attempt
+ * @param {'proof'|'remove'} [dialog] where the password is typed
  * @returns {Promise<{answer: T}|null>} null when nothing came of it, and why has been told
  */
-async function change(attempt) {
+async function change(attempt, dialog = 'proof') {
   if (page.busy) return null;
   page.busy = true;
   byId('home').setAttribute('aria-busy', 'true');
@@ -83,7 +85,7 @@ async function change(attempt) {
   inform(null);
   let done = null;
   try {
-    const ask = (wrong) => askPassword(page.email, wrong);
+    const ask = (wrong) => askPassword(page.email, wrong, dialog);
     done = { answer: await withFreshPassword((password) => attempt(page.token, password), ask) };
   } catch (error) {
     failed(error);
@@ -108,17 +110,22 @@ function leave(reason) {
   codes.hide();
   for (const part of parts) part.clear();
   hush(byId('owner'));
-  for (const id of ['email', 'password', 'proof-user']) byId(id).value = '';
+  for (const id of ['email', 'password', 'proof-user', 'remove-user']) byId(id).value = '';
   show(null);
   fail(null);
   inform(reason);
   steps.open();
 }
 
+/** The same where the owner has just ended it here. */
+function left(reason) {
+  leave(reason);
+  focusOn(byId('signin-title'));
+}
+
 async function logOut() {
   const { token } = page;
-  leave(null);
-  focusOn(byId('signin-title'));
+  left(null);
   const told = await logout({ token }).then(() => true, (error) => error.code === 'not_authenticated');
   inform(told ? 'account.left' : 'account.left.here');
 }

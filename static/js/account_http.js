@@ -7,18 +7,33 @@ const one = (path, id) => `${path}/${encodeURIComponent(id)}`;
 /** A body that may carry the password, where the server has asked for one. */
 const fresh = (password, body) => (password ? { ...body, password } : body);
 
+const SESSIONS = '/api/v1/auth/sessions';
+const READ = ['/dashboard/2fa', '/dashboard/devices', '/dashboard/2fa/trusted', SESSIONS];
+
 /**
  * All that the page shows.
- * @returns {Promise<{methods: string[], codesLeft: number, devices: object[], trusted: object[]}>}
+ * @returns {Promise<{methods: string[], codesLeft: number, devices: object[], trusted: object[], sessions: object[]}>}
  */
 export async function readAccount(token) {
-  const read = (path) => request(path, { token });
-  const [factors, { devices }, { trusted }] = await Promise.all(
-    ['/dashboard/2fa', '/dashboard/devices', '/dashboard/2fa/trusted'].map(read),
+  const [factors, { devices }, { trusted }, { sessions }] = await Promise.all(
+    READ.map((path) => request(path, { token })),
   );
   const { methods, backup_codes_left: codesLeft = 0 } = factors.double_auth;
-  return { methods, codesLeft, devices, trusted };
+  return { methods, codesLeft, devices, trusted, sessions: sessions.map(asDevice) };
 }
+
+const seconds = (text) => Date.parse(text) / 1000;
+
+/** A session in the words that the other lists have for a device. */
+const asDevice = (session) => ({
+  ...session,
+  id: session.session_uuid,
+  name: session.device_name,
+  os: session.device_os,
+  date: seconds(session.created_at),
+  last_used: seconds(session.last_used_at),
+  trust_device: session.approving,
+});
 
 /** @returns {Promise<{methods: string[], backup_codes?: string[]}>} */
 export const addMail = (token, password) =>
@@ -50,3 +65,15 @@ export const removeTrust = (token, id, password) =>
 
 export const changePassword = (token, password, newPassword) =>
   request('/dashboard/password', { method: 'POST', token, body: { password, new_password: newPassword } });
+
+export const endSession = (token, id) => request(one(SESSIONS, id), { method: 'DELETE', token });
+
+/** Ends all sessions, this one too, but those of other phones that approve. */
+export const endAllSessions = (token) => request('/api/v1/auth/logout?all=true', { method: 'POST', token, body: {} });
+
+/** Everything that is kept about the account. */
+export const exportData = (token, password) =>
+  request('/dashboard/export', { method: 'POST', token, body: fresh(password, {}) });
+
+export const removeAccount = (token, password) =>
+  request('/dashboard/account', { method: 'DELETE', token, body: { password } });

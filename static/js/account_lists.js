@@ -1,10 +1,9 @@
-// The lists on `/account`: phones that approve, devices that are not asked for a second step, and all that is logged in.
+// The lists on `/account`: phones that approve, devices that are not asked for a second step, and all logins.
 
-import { removeTrust, stopApproving } from './account_http.js';
+import { endAllSessions, endSession, removeTrust, stopApproving } from './account_http.js';
 import { sure } from './dialogs.js';
 import { byId, el, focusOn } from './dom.js';
 import { moment, say, t } from './i18n.js';
-import { revokeDevice } from './readylogin.js';
 
 const at = (seconds) => () => moment(seconds * 1000);
 
@@ -46,8 +45,10 @@ function entry(thing, { list, badges = [], facts, action, onAction }) {
   return item;
 }
 
-/** @param {{change: Function, inform: Function}} account */
+/** @param {{change: Function, inform: Function, leave: Function}} account */
 export function deviceLists(account) {
+  let sessions = [];
+
   /** Asks, ends one thing, and tells. */
   async function end(thing, what, attempt, { focus, more }) {
     const values = { name: nameOf(thing) };
@@ -56,8 +57,6 @@ export function deviceLists(account) {
     focusOn(byId(focus));
     account.inform(`ended.${what}`, values);
   }
-
-  const revoke = (token, deviceId, password) => revokeDevice({ token, deviceId, password });
 
   /** What follows when a phone approves no more. */
   function lastPhone(devices, methods) {
@@ -96,27 +95,60 @@ export function deviceLists(account) {
     byId('trusted-none').hidden = items.length > 0;
   }
 
-  function renderDevices(devices, methods) {
-    const latest = (device) => device.last_used || device.date;
-    const sorted = [...devices].sort((a, b) => b.current - a.current || latest(b) - latest(a));
-    const items = sorted.map((device) => {
-      const badges = [device.current && 'devices.this', device.trust_device && 'devices.approves'].filter(Boolean);
-      const facts = [...programs(device), usedOf(device), ['span', 'devices.since', { time: at(device.date) }]];
-      const more = device.trust_device ? lastPhone(devices, methods) ?? 'sure.revoke.phone' : undefined;
-      const onAction = () => end(device, 'revoke', revoke, { focus: 'devices-title', more });
-      return entry(device, { list: 'device', badges, facts, onAction, action: device.current ? null : 'devices.revoke' });
+  function renderSessions(devices, methods) {
+    const latest = (session) => session.last_used || session.date;
+    const sorted = [...sessions].sort((a, b) => b.current - a.current || latest(b) - latest(a));
+    const items = sorted.map((session) => {
+      const badges = [session.current && 'devices.this', session.trust_device && 'devices.approves'].filter(Boolean);
+      const facts = [...programs(session), usedOf(session), ['span', 'devices.since', { time: at(session.date) }]];
+      const more = session.trust_device ? lastPhone(devices, methods) ?? 'sure.revoke.phone' : undefined;
+      const onAction = () => end(session, 'revoke', endSession, { focus: 'devices-title', more });
+      const action = session.current ? null : 'devices.revoke';
+      return entry(session, { list: 'device', badges, facts, onAction, action });
     });
     byId('devices').replaceChildren(...items);
+    byId('end-others').hidden = others().length === 0;
   }
 
+  /** Phones that approve are the second step, and are ended as such. */
+  const others = () => sessions.filter((session) => !session.current && !session.trust_device);
+
+  async function endOthers() {
+    if (!(await sure('end-others'))) return;
+    const attempt = async (token) => {
+      for (const { id } of others()) {
+        await endSession(token, id).catch((error) => {
+          if (error.code !== 'not_found') throw error; // It has ended by itself.
+        });
+      }
+    };
+    if (!(await account.change(attempt))) return;
+    focusOn(byId('devices-title'));
+    account.inform('ended.end-others');
+  }
+
+  async function endAll() {
+    const approves = sessions.some((session) => session.current && session.trust_device);
+    if (!(await sure('end-all', { more: approves ? 'sure.end-all.phone' : undefined }))) return;
+    await account.change(async (token) => {
+      await endAllSessions(token);
+      account.leave('ended.end-all');
+    });
+  }
+
+  byId('end-others').addEventListener('click', endOthers);
+  byId('end-all').addEventListener('click', endAll);
+
   return {
-    render({ devices, trusted, methods }) {
+    render({ devices, trusted, methods, sessions: read }) {
+      sessions = read;
       renderPhones(devices, methods);
       renderTrusted(trusted);
-      renderDevices(devices, methods);
+      renderSessions(devices, methods);
     },
 
     clear() {
+      sessions = [];
       for (const id of ['phones', 'trusted', 'devices']) byId(id).replaceChildren();
     },
   };

@@ -1,4 +1,5 @@
-// The two questions that stop everything else: "are you sure?" and "your password again". Both are modal dialogs.
+// The questions that stop everything else: "are you sure?", "your password again", and the last one before an account
+// is removed. All are modal dialogs.
 
 import { byId, showError } from './dom.js';
 import { hush, say } from './i18n.js';
@@ -51,18 +52,19 @@ export async function sure(what, { values = {}, more, no = 'waiting.cancel' } = 
 /**
  * @param {string} email whose password, for those that fill it in
  * @param {boolean} wrong the one before was not the account's
+ * @param {'proof'|'remove'} [dialog] where it is typed
  * @returns {Promise<string>} rejects with `cancelled`
  */
-export async function askPassword(email, wrong) {
-  const input = byId('proof-password');
-  byId('proof-user').value = email;
-  showError(byId('proof-error'), wrong ? { code: 'wrong_password' } : null);
-  const password = await ask(byId('proof'), (on, settle) => {
-    on('proof-form', 'submit', (event) => {
+export async function askPassword(email, wrong, dialog = 'proof') {
+  const input = byId(`${dialog}-password`);
+  byId(`${dialog}-user`).value = email;
+  showError(byId(`${dialog}-error`), wrong ? { code: 'wrong_password' } : null);
+  const password = await ask(byId(dialog), (on, settle) => {
+    on(`${dialog}-form`, 'submit', (event) => {
       event.preventDefault();
       settle(input.value);
     });
-    on('proof-cancel', 'click', () => settle(null));
+    on(`${dialog}-cancel`, 'click', () => settle(null));
   });
   input.value = '';
   if (password === null) throw new LoginError('cancelled');
@@ -71,5 +73,5 @@ export async function askPassword(email, wrong) {
 
 /** For a page that is left: what was asked is answered with no. */
 export function closeDialogs() {
-  for (const id of ['sure', 'proof']) byId(id).close();
+  for (const id of ['sure', 'proof', 'remove']) byId(id).close();
 }

@@ -103,6 +103,7 @@ export function factorForm({ who, onToken, onBack }) {
       clearTimeout(ticking);
       section.hidden = true;
       input.value = '';
+      hush(byId('factor-sent')); // It names the address.
     },
   };
 }

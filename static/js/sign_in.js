@@ -2,7 +2,7 @@
 
 import { byId, countdown, fillKinds, focusOn, onSubmit, showError } from './dom.js';
 import { factorForm } from './factor_form.js';
-import { say } from './i18n.js';
+import { hush, say } from './i18n.js';
 import { login, passwordStep } from './readylogin.js';
 
 // The last is on `/phone` alone.
@@ -59,6 +59,7 @@ export function signInSteps({ deviceName, onToken }) {
     try {
       await onToken(token, owner);
       showStep(null);
+      hush(byId('other-text')); // It names the address, which may have to be forgotten here.
       factor.close();
       byId('password').value = '';
     } catch (error) {

@@ -8,6 +8,7 @@ mod language;
 mod leaving;
 mod login;
 mod mail;
+mod own_data;
 mod pictures;
 mod policy;
 mod proofs;
