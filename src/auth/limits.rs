@@ -67,7 +67,7 @@ pub(crate) const REGISTRATIONS_PER_SOURCE: Rule = Rule::kept("register/source", 
 const MOST: u32 = 300;
 
 /// Exports of an account's data from one source: each reads all that there is.
-pub(crate) const EXPORTS_PER_SOURCE: Rule = Rule { name: "export/source", max: 30, window: TEN_MINUTES };
+pub(crate) const EXPORTS_PER_SOURCE: Rule = Rule::kept("export/source", 30, TEN_MINUTES);
 
 /// Logins that may wait for the outcome of others before they are tried themselves.
 const MAX_WAITING: usize = 256;

@@ -26,7 +26,7 @@ impl Auth {
     pub(super) async fn forget_address(&self, email: Email) -> Result<(), Error> {
         let subject = Purpose::Login(&email).subject(&self.root);
         let unit = async move |tx: &mut Tx| {
-            if !accounts::by_address(tx, &email).await?.is_empty() {
+            if !accounts::by_address(tx, email.key()).await?.is_empty() {
                 return Ok(());
             }
             mail_logins::forget(tx, &email).await?;
