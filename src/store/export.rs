@@ -278,7 +278,7 @@ const SECRET: &str = "a secret, kept only as a hash: it would open nothing to yo
 const KEYED: &str = "kept by keyed hash, without a name or number, for a day at most after it has ended";
 
 /// In the order of [`TABLES`], then tables that are left out as a whole.
-pub(crate) const LEFT_OUT: [LeftOut; 18] = [
+pub(crate) const LEFT_OUT: [LeftOut; 20] = [
     LeftOut { table: "accounts", columns: &["password", "password_class"], why: SECRET },
     LeftOut {
         table: "accounts",
@@ -302,6 +302,11 @@ pub(crate) const LEFT_OUT: [LeftOut; 18] = [
     },
     LeftOut { table: "mail_logins", columns: &["hash", "words"], why: SECRET },
     LeftOut { table: "mail_auths", columns: &["hash", "password_version"], why: SECRET },
+    LeftOut {
+        table: "pairings",
+        columns: &["holder"],
+        why: "which server the browser waited at, by a number drawn at its start",
+    },
     LeftOut { table: "tickets", columns: &["hash"], why: SECRET },
     LeftOut {
         table: "outbox",
@@ -311,6 +316,7 @@ pub(crate) const LEFT_OUT: [LeftOut; 18] = [
     LeftOut { table: "audit", columns: &["id"], why: "the row's place in the log of all accounts" },
     LeftOut { table: "mailed_codes", columns: &[], why: KEYED },
     LeftOut { table: "mailed_code_turns", columns: &[], why: KEYED },
+    LeftOut { table: "rates", columns: &[], why: KEYED },
     LeftOut {
         table: "hits",
         columns: &[],
@@ -364,8 +370,8 @@ mod tests {
     use crate::store::Store;
 
     /// Tables that say nothing of any account.
-    const OF_THE_SERVER: [&str; 5] =
-        ["_sqlx_migrations", "issuers", "server_secrets", "signing_keys", "sqlite_sequence"];
+    const OF_THE_SERVER: [&str; 6] =
+        ["_sqlx_migrations", "issuers", "leases", "server_secrets", "signing_keys", "sqlite_sequence"];
 
     /// Every column of every table in the store, as the migrations have made it.
     async fn columns() -> BTreeSet<(String, String)> {
