@@ -149,9 +149,16 @@ async fn a_french_owner_on_a_phone_reads_it_all() {
     page.says("#devices-title", "Où vous êtes connecté").await;
     page.says("#end-all", "Se déconnecter partout").await;
     page.says("#export", "Télécharger mes données").await;
+    // The longest words there are: a name and its state side by side, neither on the other.
+    let overlaps = "return [...document.querySelectorAll('.row > .state')].filter((state) => { \
+                    const words = document.createRange(); \
+                    words.selectNodeContents(state); \
+                    const name = state.parentElement.querySelector('h3').getBoundingClientRect(); \
+                    return words.getBoundingClientRect().left - 17 < name.right; }).map((state) => state.id);";
+    assert_eq!(page.script(overlaps, &[]).await, json!([]));
     page.picture("own-7-french").await;
     page.click("#removal").await;
-    page.says("#remove-title", "Supprimer votre compte ?").await;
+    page.says("#remove-title", "Supprimer votre compte\u{a0}?").await;
     page.picture("own-8-french-remove").await;
     page.close().await;
 }

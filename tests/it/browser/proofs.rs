@@ -242,7 +242,7 @@ async fn a_french_owner_reads_french() {
     page.keep_codes().await;
     page.picture("french-7-account").await;
     page.click("#off-EMAIL").await;
-    page.says("#sure-title", "Désactiver les codes par e-mail ?").await;
+    page.says("#sure-title", "Désactiver les codes par e-mail\u{a0}?").await;
     page.picture("french-8-sure").await;
     page.click("#sure-no").await;
     page.hides("#sure").await;
