@@ -21,7 +21,7 @@ async fn ready(settings: &[(&str, &str)]) -> (Server, Person, Vec<String>) {
     (server, ann, codes)
 }
 
-pub(crate) async fn ask(server: &Server, email: &str) -> Answer {
+async fn ask(server: &Server, email: &str) -> Answer {
     server.http.post("/auth/sending_email", &json!({"email": email})).await
 }
 

@@ -7,13 +7,14 @@ use serde_json::json;
 
 use super::{nothing_tells, told_apart};
 use crate::alike::accounts;
-use crate::harness::Server;
+use crate::harness::{Server, change_store};
 
 /// Where a wrong password is refused: a route, and the name of the field with the address in it.
 const PASSWORD_STEPS: &[(&str, &str)] = &[
     ("/auth/p/login", "email"),
     ("/api/auth/sign-in/email", "email"),
     ("/users/two_step_verification_login", "username"),
+    ("/api/v1/auth/login", "identifier"),
 ];
 
 #[tokio::test]
@@ -25,6 +26,9 @@ async fn refusals_take_the_same_time() {
     let names = ["unknown@example.org", "plain@example.org", "disabled@example.org"];
     let mut asked: Vec<_> = PASSWORD_STEPS.iter().flat_map(|step| names.map(|name| (step, name))).collect();
     asked.push((&PASSWORD_STEPS[0], "no address"));
+    change_store(&server, "UPDATE accounts SET phone = '+41791234567' WHERE email = 'plain@example.org'")
+        .await;
+    asked.extend(["+41791234567", "+41791234568"].map(|number| (&PASSWORD_STEPS[3], number)));
     nothing_tells(async || {
         let samples = sample(&server, &asked).await;
         let compared = samples.iter().zip(&asked).map(|(sample, (step, name))| {
