@@ -8,6 +8,7 @@ use async_nats::{Client, ConnectOptions, Event, ServerAddr, Subscriber};
 use futures_util::StreamExt as _;
 use futures_util::stream::{BoxStream, SelectAll};
 use parking_lot::Mutex;
+use percent_encoding::percent_decode_str;
 use tokio::sync::mpsc;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
@@ -65,6 +66,17 @@ impl Nats {
                 Duration::from_millis(100 * u64::try_from(attempts.clamp(1, 20)).unwrap_or(20))
             })
             .event_callback(async |event| log(&event));
+        // The client itself does not look at what stands before the @: a name and a password, or a token alone.
+        if let Some(named) = servers.iter().find(|server| server.has_user_pass()) {
+            let text = |part: Option<&str>| {
+                part.map(|part| percent_decode_str(part).decode_utf8_lossy().into_owned())
+            };
+            options = match (text(named.username()), text(named.password())) {
+                (Some(name), Some(password)) => options.user_and_password(name, password),
+                (Some(token), None) => options.token(token),
+                (None, _) => options,
+            };
+        }
         if let Some(file) = &config.ca {
             options = options.add_root_certificates(file.clone());
         }

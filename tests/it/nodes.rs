@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::harness::{NatsServer, Person, Phone, Server, soon};
+use crate::harness::{Certificate, NatsServer, Person, Phone, Server, soon};
 
 /// How often every node looks at the store.
 const SWEEP: Duration = Duration::from_millis(500);
@@ -234,4 +234,32 @@ async fn a_node_starts_while_the_bus_is_away_and_says_so() {
     nats.begin().await;
     until_bus(&node, "up").await;
     nats.until_heard(1, 1).await;
+}
+
+#[tokio::test]
+async fn the_bus_speaks_tls_and_takes_names_passwords_and_certificates() {
+    let (own, other) = (Certificate::new(), Certificate::new());
+    let (cert, key) = (own.file("cert.pem"), own.file("key.pem"));
+    let tls = ["--tls", "--tlsverify", "--tlscert", &cert, "--tlskey", &key, "--tlscacert", &cert];
+    let nats = NatsServer::start_with(&[&tls[..], &["--user", "rl", "--pass", "hunter2"]].concat()).await;
+    let url = |who: &str| format!("tls://{who}@127.0.0.1:{}", nats.port());
+    let right = url("rl:hunter2");
+    let full = [("BUS__URL", right.as_str()), ("BUS__CA", &cert), ("BUS__CERT", &cert), ("BUS__KEY", &key)];
+    let a = Server::start(&full).await;
+    until_bus(&a, "up").await;
+    let b = a.twin().await;
+    nats.until_heard(2, 0).await;
+    let (ann, mut phone) = ann_at(&nats, 2, &a, &b).await;
+    let (mut browser, uuid) = ann.asking_browser(&a).await;
+    phone.answer(&uuid, true).await;
+    ann.exchange(&browser.expect_code().await).await.token();
+
+    // Each of these alone is no way in, and none stops a node from serving.
+    let (wrong, stranger) = (url("rl:hunter3"), other.file("cert.pem"));
+    for change in [("BUS__URL", wrong.as_str()), ("BUS__CA", &stranger)] {
+        let c = a.twin_with(&[change]).await;
+        let (bob, mut phone) = c.person_with_phone(change.0).await;
+        phone.approved_code(&c, &bob).await;
+        assert_eq!(readiness(&c).await, (503, json!("away")), "{change:?}");
+    }
 }

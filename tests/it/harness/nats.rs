@@ -11,6 +11,8 @@ use super::PATIENCE;
 /// A running `nats-server`; it ends when this is dropped.
 pub(crate) struct NatsServer {
     folder: tempfile::TempDir,
+    /// Further options.
+    options: Vec<String>,
     server: Option<Child>,
     /// Kept over a restart.
     port: u16,
@@ -20,8 +22,14 @@ pub(crate) struct NatsServer {
 impl NatsServer {
     /// Starts a server on ports that the system chooses.
     pub(crate) async fn start() -> Self {
+        Self::start_with(&[]).await
+    }
+
+    /// The same with options of `nats-server`.
+    pub(crate) async fn start_with(options: &[&str]) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let mut nats = Self { folder, server: None, port: 0, monitor: String::new() };
+        let options = options.iter().map(|option| (*option).to_owned()).collect();
+        let mut nats = Self { folder, options, server: None, port: 0, monitor: String::new() };
         nats.begin().await;
         nats
     }
@@ -50,7 +58,12 @@ impl NatsServer {
         std::fs::create_dir(&ports).unwrap();
         let mut command = Command::new("nats-server");
         command.args(["--addr", "127.0.0.1", "--port", &port, "--http_port", "-1", "--ports_file_dir"]);
-        command.arg(&ports).stdout(Stdio::null()).stderr(Stdio::null()).kill_on_drop(true);
+        command
+            .arg(&ports)
+            .args(&self.options)
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .kill_on_drop(true);
         let server = command
             .spawn()
             .unwrap_or_else(|e| panic!("nats-server can't be started ({e}): run tests/run setup sqlite"));
