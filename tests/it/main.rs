@@ -20,6 +20,7 @@ mod chaos;
 mod clean_up;
 mod cli;
 mod cluster;
+mod compose;
 mod cors;
 mod cost;
 mod counters;

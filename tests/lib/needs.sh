@@ -60,6 +60,14 @@ has_fonts() {
     [[ -n $(find /usr/share/fonts -name '*.[to]tf' -print -quit 2>/dev/null) ]]
 }
 
+has_compose() {
+    compose version >/dev/null 2>&1
+}
+
+has_haproxy() {
+    haproxy_program >/dev/null
+}
+
 package_of() {
     case $1 in
         cc) say build-essential ;;
@@ -71,6 +79,8 @@ package_of() {
         chromium) say chromium ;;
         chromedriver) say chromium-driver ;;
         fonts) say fonts-liberation ;;
+        compose) say docker-compose ;;
+        haproxy) say haproxy ;;
     esac
 }
 
