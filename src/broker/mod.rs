@@ -116,6 +116,7 @@ impl Broker {
                 self.clean_up().await;
             }
             tokio::select! {
+                biased;
                 () = self.bell.notified() => {}
                 () = self.auth.clock.sleep_until(now + POLL) => {}
             }
