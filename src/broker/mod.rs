@@ -225,9 +225,9 @@ impl Node for Broker {
 
     fn scan(&self, pairing: PairingId, scan: Scan) -> BoxFuture<'_, Result<AskView, Error>> {
         Box::pin(async move {
-            let browser = self.registry.find(pairing).ok_or(Error::Expired)?;
             let (reply, answer) = oneshot::channel();
-            browser.push(Notice::Scan(Box::new((scan, reply))));
+            // The mailbox is not kept while this waits: with its socket the question goes too.
+            self.registry.find(pairing).ok_or(Error::Expired)?.push(Notice::Scan(Box::new((scan, reply))));
             match tokio::time::timeout(SCAN_PATIENCE, answer).await {
                 Ok(Ok(outcome)) => outcome,
                 // The browser's socket went away with the question.
