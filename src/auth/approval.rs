@@ -10,6 +10,7 @@ use crate::domain::source::network;
 use crate::domain::time::Timestamp;
 use crate::store::pairings::{self, News, Stored};
 use crate::store::sessions::Live;
+use crate::store::signals::{self, Dropped, Signal};
 use crate::store::{self, Tx, accounts, audit, devices, hits, sessions, tickets};
 
 /// The time within which an account's asks are counted (SECURITY.md, fatigue).
@@ -130,11 +131,16 @@ impl Auth {
 
     async fn end(&self, id: PairingId, event: Event) -> Result<Option<(Ask, u32)>, Error> {
         let now = self.now();
-        let step = self.store.write(move |tx| Box::pin(pairings::apply(tx, id, None, event, now))).await?;
-        Ok(match step {
-            Some(Ok((stored, Effect::Expired { ask: Some(ask) }))) => Some((ask, stored.pairing.asks)),
-            _ => None,
-        })
+        let unit = async move |tx: &mut Tx| {
+            let step = pairings::apply(tx, id, None, event, now).await?;
+            let Some(Ok((stored, Effect::Expired { ask: Some(ask) }))) = step else { return Ok(None) };
+            let number = stored.pairing.asks;
+            if event == Event::Abandon {
+                dropped(tx, id, ask.account, number, Dropped::Gone, now).await?;
+            }
+            Ok(Some((ask, number)))
+        };
+        Ok(self.store.write(move |tx| Box::pin(async move { unit(tx).await })).await?)
     }
 
     /// How a pairing stands, and what to tell its browser; `None` when it has no row.
@@ -194,6 +200,19 @@ pub(super) async fn outcome(
     })
 }
 
+/// Lets every node take an ask off its phones whose end they would not see otherwise: a ring may be lost, and a node may
+/// crash before it rings.
+async fn dropped(
+    tx: &mut Tx,
+    pairing: PairingId,
+    account: AccountId,
+    ask: u32,
+    how: Dropped,
+    now: Timestamp,
+) -> Result<(), store::Error> {
+    signals::emit(tx, Signal::Dropped { account, pairing, ask, how }, now).await
+}
+
 /// The code of an approval: derived, so that it can be told again without being kept.
 fn ticket_of(root: &RootKey, pairing: &Pairing) -> Ticket {
     Ticket::new(base64url(&root.mac("ticket", &[pairing.id.0.as_bytes(), &pairing.asks.to_be_bytes()])))
@@ -231,6 +250,9 @@ impl AskOrder {
             Effect::Asked { replaced } => replaced.map(|ask| (ask.account, pairing.asks - 1)),
             Effect::AskedAgain | Effect::Answered(_) | Effect::AnsweredAgain | Effect::Expired { .. } => None,
         };
+        if let Some((account, number)) = replaced {
+            dropped(tx, id, account, number, Dropped::Replaced, self.now).await?;
+        }
         Ok(Ok(Asked { view: AskView::of(&pairing), pairing, replaced }))
     }
 

@@ -20,10 +20,10 @@ pub(crate) use registry::{Full, Seat, Sockets};
 pub(crate) use session::{BrowserSession, Verdict};
 
 use crate::auth::{AskView, Auth, Error};
-use crate::bus::{Bus, Message, Node, Reason, Scan};
+use crate::bus::{Bus, Message, Node, Reason, Resolved, Scan};
 use crate::domain::ids::{AccountId, PairingId};
 use crate::domain::time::Timestamp;
-use crate::store::signals::{self, Signal};
+use crate::store::signals::{self, Dropped, Signal};
 use crate::store::sweep;
 
 /// How often deadlines are looked at: the most that one may be noticed late.
@@ -144,9 +144,16 @@ impl Broker {
                 // Counted once for all of them, above.
                 Signal::Passwords => {}
                 Signal::Account(account) => self.phones.tell(account, || Notice::Recheck),
-                Signal::Dropped { account, pairing, ask } => {
+                Signal::Dropped { account, pairing, ask, how } => {
                     self.wake(pairing);
-                    self.resolve(account, pairing, ask, Reason::Expired);
+                    let reason = match how {
+                        Dropped::Ended => Reason::Expired,
+                        Dropped::Replaced => Reason::Replaced,
+                        Dropped::Gone => Reason::Gone,
+                    };
+                    // Every node reads this for its own phones.
+                    let over = Arc::new(Resolved { account, pairing, number: ask, reason, approved: false });
+                    self.phones.tell(account, || Notice::Resolved(over.clone()));
                 }
             }
         }
