@@ -230,11 +230,14 @@ impl Node for Broker {
         }
     }
 
-    fn scan(&self, pairing: PairingId, scan: Scan) -> BoxFuture<'_, Result<AskView, Error>> {
+    fn scan(&self, scan: Scan) -> BoxFuture<'_, Result<AskView, Error>> {
         Box::pin(async move {
             let (reply, answer) = oneshot::channel();
             // The mailbox is not kept while this waits: with its socket the question goes too.
-            self.registry.find(pairing).ok_or(Error::Expired)?.push(Notice::Scan(Box::new((scan, reply))));
+            let browser = self.registry.find(scan.pairing).ok_or(Error::Expired)?;
+            browser.push(Notice::Scan(Box::new((scan, reply))));
+            // Not kept while this waits: with its socket the question goes too.
+            drop(browser);
             match tokio::time::timeout(SCAN_PATIENCE, answer).await {
                 Ok(Ok(outcome)) => outcome,
                 // The browser's socket went away with the question.

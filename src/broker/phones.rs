@@ -183,7 +183,7 @@ impl PhoneSession {
             return Err(Error::WrongAccount);
         }
         let holder = broker.auth.holder(pairing).await?;
-        let put = broker.bus.scan(pairing, holder, Scan { account: self.live.account }).await?;
+        let put = broker.bus.scan(holder, Scan { pairing, account: self.live.account }).await?;
         let view = match put {
             Some(view) => view,
             // Another node has put it: it stands in the store, or is over already.

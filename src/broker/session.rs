@@ -110,6 +110,10 @@ impl BrowserSession {
     /// # Errors
     /// `AlreadyAsked`, `AlreadyAnswered`, `Expired`, `Disabled`.
     pub(crate) async fn scanned(&mut self, broker: &Broker, scan: Scan) -> Result<AskView, Error> {
+        if scan.pairing != self.id() {
+            // It was put to the pairing that this socket waited on before.
+            return Err(Error::Expired);
+        }
         let asked = broker.auth.ask(self.stored.clone(), scan.account, Asker::Phone).await?;
         self.asked(broker, asked).ok_or_else(|| Error::internal("a scanned ask is always shown"))
     }

@@ -71,6 +71,7 @@ pub(crate) enum Reason {
 /// A phone that scanned a browser's uuid asks its holder to put the ask (CONTRACT.md section 2.1, 2b).
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Scan {
+    pub(crate) pairing: PairingId,
     pub(crate) account: AccountId,
 }
 
@@ -80,7 +81,7 @@ pub(crate) trait Node: Send + Sync {
     fn deliver(&self, message: Message);
 
     /// Puts a scanned ask to the holder of a pairing.
-    fn scan(&self, pairing: PairingId, scan: Scan) -> BoxFuture<'_, Result<AskView, Error>>;
+    fn scan(&self, scan: Scan) -> BoxFuture<'_, Result<AskView, Error>>;
 
     /// Whether this node holds a browser that waits on this pairing.
     fn holds(&self, pairing: PairingId) -> bool;
@@ -119,7 +120,8 @@ impl Here {
         let node = self.node()?;
         match frame {
             Frame::Scan { pairing, account } => {
-                Some(Question::Scan(node, PairingId(pairing), Scan { account: AccountId(account) }))
+                let (pairing, account) = (PairingId(pairing), AccountId(account));
+                Some(Question::Scan(node, Scan { pairing, account }))
             }
             Frame::Holds { pairing } => Some(Question::Holds(node, PairingId(pairing))),
             told @ (Frame::Settled { .. }
@@ -137,14 +139,14 @@ impl Here {
 
 /// What another node wants to know of this one.
 enum Question {
-    Scan(Arc<dyn Node>, PairingId, Scan),
+    Scan(Arc<dyn Node>, Scan),
     Holds(Arc<dyn Node>, PairingId),
 }
 
 impl Question {
     async fn answer(self) -> Reply {
         match self {
-            Self::Scan(node, pairing, scan) => Reply::of(node.scan(pairing, scan).await),
+            Self::Scan(node, scan) => Reply::of(node.scan(scan).await),
             Self::Holds(node, pairing) => Reply::Held { held: node.holds(pairing) },
         }
     }
@@ -247,19 +249,14 @@ impl Bus {
     ///
     /// # Errors
     /// `Expired` when nobody holds it; else what the holder says.
-    pub(crate) async fn scan(
-        &self,
-        pairing: PairingId,
-        holder: NodeTag,
-        scan: Scan,
-    ) -> Result<Option<AskView>, Error> {
+    pub(crate) async fn scan(&self, holder: NodeTag, scan: Scan) -> Result<Option<AskView>, Error> {
         let Some(node) = self.here.node() else { return Err(Error::Expired) };
-        let is_far = holder != self.here.tag && !node.holds(pairing);
+        let is_far = holder != self.here.tag && !node.holds(scan.pairing);
         match &self.far {
-            Far::Nats(nats) if is_far => nats.scan(pairing, holder, scan).await.map(|()| None),
+            Far::Nats(nats) if is_far => nats.scan(holder, scan).await.map(|()| None),
             #[cfg(test)]
-            Far::Simulated(link) if is_far => link.scan(pairing, holder, scan).await.map(|()| None),
-            _ => node.scan(pairing, scan).await.map(Some),
+            Far::Simulated(link) if is_far => link.scan(holder, scan).await.map(|()| None),
+            _ => node.scan(scan).await.map(Some),
         }
     }
 

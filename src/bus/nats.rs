@@ -109,8 +109,8 @@ impl Nats {
     }
 
     /// Lets the holder of a pairing put a scanned ask.
-    pub(super) async fn scan(&self, pairing: PairingId, holder: NodeTag, scan: Scan) -> Result<(), Error> {
-        let frame = Frame::Scan { pairing: pairing.0, account: scan.account.0 };
+    pub(super) async fn scan(&self, holder: NodeTag, scan: Scan) -> Result<(), Error> {
+        let frame = Frame::Scan { pairing: scan.pairing.0, account: scan.account.0 };
         self.ask(holder, &frame).await?.into_outcome()
     }
 

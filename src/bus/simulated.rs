@@ -63,8 +63,7 @@ impl Post {
     pub(crate) fn join(&self, tag: NodeTag) -> Bus {
         let link = Link { tag, post: self.clone() };
         let here = Arc::new(Here { tag, node: std::sync::OnceLock::new() });
-        let own =
-            Subscription { node: here.clone(), subject: node_subject(tag), end: None, is_known: true };
+        let own = Subscription { node: here.clone(), subject: node_subject(tag), end: None, is_known: true };
         self.0.lock().subscriptions.push(own);
         Bus { here, far: Far::Simulated(link) }
     }
@@ -190,8 +189,8 @@ impl Link {
         end.drop_guard()
     }
 
-    pub(super) async fn scan(&self, pairing: PairingId, holder: NodeTag, scan: Scan) -> Result<(), Error> {
-        let frame = Frame::Scan { pairing: pairing.0, account: scan.account.0 };
+    pub(super) async fn scan(&self, holder: NodeTag, scan: Scan) -> Result<(), Error> {
+        let frame = Frame::Scan { pairing: scan.pairing.0, account: scan.account.0 };
         self.ask(holder, &frame).await?.into_outcome()
     }
 
