@@ -4,7 +4,7 @@
 use super::{Auth, Error};
 use crate::crypto::seal::{RootKey, base64url, digest};
 use crate::domain::ids::{AccountId, DeviceId, NodeTag, PairingId};
-use crate::domain::pairing::{Answer, Ask, Asker, Browser, Effect, Event, Pairing, State};
+use crate::domain::pairing::{Answer, Asker, Browser, Effect, Event, Pairing, State};
 use crate::domain::secret::Ticket;
 use crate::domain::source::network;
 use crate::domain::time::Timestamp;
@@ -59,6 +59,15 @@ pub(crate) struct Decided {
     pub(crate) holder: NodeTag,
     /// False when the same phone said the same before.
     pub(crate) is_new: bool,
+}
+
+/// An ask that ended without an answer.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Ended {
+    pub(crate) account: AccountId,
+    pub(crate) number: u32,
+    /// The node on which the pairing's browser waits.
+    pub(crate) holder: NodeTag,
 }
 
 impl AskView {
@@ -120,25 +129,23 @@ impl Auth {
     }
 
     /// Ends a pairing's ask whose time is over; the ask that ended by this call, if any.
-    pub(crate) async fn expire(&self, id: PairingId) -> Result<Option<(Ask, u32)>, Error> {
-        self.end(id, Event::Expire).await
+    pub(crate) async fn expire(&self, id: PairingId, how: Dropped) -> Result<Option<Ended>, Error> {
+        self.end(id, Event::Expire, how).await
     }
 
     /// Ends a pairing that its browser gave up; the ask that ended by this call, if any.
-    pub(crate) async fn abandon(&self, id: PairingId) -> Result<Option<(Ask, u32)>, Error> {
-        self.end(id, Event::Abandon).await
+    pub(crate) async fn abandon(&self, id: PairingId) -> Result<Option<Ended>, Error> {
+        self.end(id, Event::Abandon, Dropped::Gone).await
     }
 
-    async fn end(&self, id: PairingId, event: Event) -> Result<Option<(Ask, u32)>, Error> {
+    async fn end(&self, id: PairingId, event: Event, how: Dropped) -> Result<Option<Ended>, Error> {
         let now = self.now();
         let unit = async move |tx: &mut Tx| {
             let step = pairings::apply(tx, id, None, event, now).await?;
             let Some(Ok((stored, Effect::Expired { ask: Some(ask) }))) = step else { return Ok(None) };
-            let number = stored.pairing.asks;
-            if event == Event::Abandon {
-                dropped(tx, id, ask.account, number, Dropped::Gone, now).await?;
-            }
-            Ok(Some((ask, number)))
+            let (account, number) = (ask.account, stored.pairing.asks);
+            dropped(tx, id, account, number, how, now).await?;
+            Ok(Some(Ended { account, number, holder: stored.holder() }))
         };
         Ok(self.store.write(move |tx| Box::pin(async move { unit(tx).await })).await?)
     }
@@ -200,7 +207,7 @@ pub(super) async fn outcome(
     })
 }
 
-/// Lets every node take an ask off its phones whose end they would not see otherwise: a ring may be lost, and a node may
+/// Lets every node wake its browser and take an ask off its phones whose end they would not see otherwise: a ring may be lost, and a node may
 /// crash before it rings.
 async fn dropped(
     tx: &mut Tx,

@@ -19,7 +19,7 @@ pub(crate) use phones::{PhoneSession, Recheck, answer};
 pub(crate) use registry::{Full, Seat, Sockets};
 pub(crate) use session::{BrowserSession, Verdict};
 
-use crate::auth::{AskView, Auth, Error};
+use crate::auth::{AskView, Auth, Ended, Error};
 use crate::bus::{Bus, Message, Node, Reason, Resolved, Scan};
 use crate::domain::ids::{AccountId, PairingId};
 use crate::domain::time::Timestamp;
@@ -176,9 +176,9 @@ impl Broker {
 
     async fn end_overdue_asks(&self) -> Result<(), Error> {
         for id in self.auth.overdue_asks().await? {
-            if let Some((ask, number)) = self.auth.expire(id).await? {
-                self.resolve(ask.account, id, number, Reason::Gone);
-                self.bus.send(Message::Settled { pairing: id, holder: id.tag() });
+            if let Some(Ended { account, number, holder }) = self.auth.expire(id, Dropped::Gone).await? {
+                self.resolve(account, id, number, Reason::Gone);
+                self.bus.send(Message::Settled { pairing: id, holder });
             }
         }
         Ok(())

@@ -9,12 +9,13 @@ use dashmap::mapref::entry::Entry;
 
 use super::Broker;
 use super::mailbox::{Mailbox, Notice};
-use crate::auth::{AskView, Decided, Error};
+use crate::auth::{AskView, Decided, Ended, Error};
 use crate::bus::{Bus, Follow, Message, Reason, Resolved, Scan};
 use crate::domain::ids::{AccountId, PairingId};
 use crate::domain::secret::AccessToken;
 use crate::domain::time::Timestamp;
 use crate::store::sessions::Live;
+use crate::store::signals::Dropped;
 
 /// How many ended asks a phone's session remembers: notices that overtake each other are close together.
 const ENDED_KEPT: usize = 8;
@@ -247,8 +248,8 @@ async fn why_over(broker: &Broker, pairing: PairingId) -> Result<Error, Error> {
         return Ok(Error::NotAsked);
     }
     // The first to notice the end makes it final, whatever the clock says later.
-    if let Some((ask, number)) = broker.auth.expire(pairing).await? {
-        broker.resolve(ask.account, pairing, number, Reason::Expired);
+    if let Some(Ended { account, number, holder }) = broker.auth.expire(pairing, Dropped::Ended).await? {
+        broker.resolve(account, pairing, number, Reason::Expired);
         broker.bus.send(Message::Settled { pairing, holder });
     }
     Ok(Error::Expired)
