@@ -131,7 +131,9 @@ impl PhoneSession {
     pub(crate) fn shows(&mut self, ask: &AskView) -> bool {
         let key = (ask.pairing, ask.number);
         let is_ours = self.live.approving && ask.account == self.live.account;
-        let is_new = is_ours && !self.shown.contains(&key) && !self.ended.contains(&key);
+        // A pairing's asks follow each other: one whose ring comes after its successor was shown is over.
+        let is_past = |known: &(PairingId, u32)| known.0 == key.0 && known.1 >= key.1;
+        let is_new = is_ours && !self.shown.iter().any(is_past) && !self.ended.iter().any(is_past);
         if is_new {
             self.shown.push(key);
         }
