@@ -5,6 +5,8 @@ mod news;
 mod phones;
 mod registry;
 mod session;
+#[cfg(test)]
+mod sim;
 
 use std::collections::HashSet;
 use std::sync::Arc;
