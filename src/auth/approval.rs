@@ -4,12 +4,13 @@
 use super::{Auth, Error};
 use crate::crypto::seal::{RootKey, base64url, digest};
 use crate::domain::ids::{AccountId, DeviceId, NodeTag, PairingId};
-use crate::domain::pairing::{Answer, Ask, Asker, Browser, Effect, Event, Pairing, State};
+use crate::domain::pairing::{Answer, Asker, Browser, Effect, Event, Pairing, State};
 use crate::domain::secret::Ticket;
 use crate::domain::source::network;
 use crate::domain::time::Timestamp;
 use crate::store::pairings::{self, News, Stored};
 use crate::store::sessions::Live;
+use crate::store::signals::{self, Dropped, Signal};
 use crate::store::{self, Tx, accounts, audit, devices, hits, sessions, tickets};
 
 /// The time within which an account's asks are counted (SECURITY.md, fatigue).
@@ -58,6 +59,15 @@ pub(crate) struct Decided {
     pub(crate) holder: NodeTag,
     /// False when the same phone said the same before.
     pub(crate) is_new: bool,
+}
+
+/// An ask that ended without an answer.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Ended {
+    pub(crate) account: AccountId,
+    pub(crate) number: u32,
+    /// The node on which the pairing's browser waits.
+    pub(crate) holder: NodeTag,
 }
 
 impl AskView {
@@ -119,22 +129,25 @@ impl Auth {
     }
 
     /// Ends a pairing's ask whose time is over; the ask that ended by this call, if any.
-    pub(crate) async fn expire(&self, id: PairingId) -> Result<Option<(Ask, u32)>, Error> {
-        self.end(id, Event::Expire).await
+    pub(crate) async fn expire(&self, id: PairingId, how: Dropped) -> Result<Option<Ended>, Error> {
+        self.end(id, Event::Expire, how).await
     }
 
     /// Ends a pairing that its browser gave up; the ask that ended by this call, if any.
-    pub(crate) async fn abandon(&self, id: PairingId) -> Result<Option<(Ask, u32)>, Error> {
-        self.end(id, Event::Abandon).await
+    pub(crate) async fn abandon(&self, id: PairingId) -> Result<Option<Ended>, Error> {
+        self.end(id, Event::Abandon, Dropped::Gone).await
     }
 
-    async fn end(&self, id: PairingId, event: Event) -> Result<Option<(Ask, u32)>, Error> {
+    async fn end(&self, id: PairingId, event: Event, how: Dropped) -> Result<Option<Ended>, Error> {
         let now = self.now();
-        let step = self.store.write(move |tx| Box::pin(pairings::apply(tx, id, None, event, now))).await?;
-        Ok(match step {
-            Some(Ok((stored, Effect::Expired { ask: Some(ask) }))) => Some((ask, stored.pairing.asks)),
-            _ => None,
-        })
+        let unit = async move |tx: &mut Tx| {
+            let step = pairings::apply(tx, id, None, event, now).await?;
+            let Some(Ok((stored, Effect::Expired { ask: Some(ask) }))) = step else { return Ok(None) };
+            let (account, number) = (ask.account, stored.pairing.asks);
+            dropped(tx, id, account, number, how, now).await?;
+            Ok(Some(Ended { account, number, holder: stored.holder() }))
+        };
+        Ok(self.store.write(move |tx| Box::pin(async move { unit(tx).await })).await?)
     }
 
     /// How a pairing stands, and what to tell its browser; `None` when it has no row.
@@ -194,6 +207,19 @@ pub(super) async fn outcome(
     })
 }
 
+/// Lets every node wake its browser and take an ask off its phones whose end they would not see otherwise: a ring may be lost, and a node may
+/// crash before it rings.
+async fn dropped(
+    tx: &mut Tx,
+    pairing: PairingId,
+    account: AccountId,
+    ask: u32,
+    how: Dropped,
+    now: Timestamp,
+) -> Result<(), store::Error> {
+    signals::emit(tx, Signal::Dropped { account, pairing, ask, how }, now).await
+}
+
 /// The code of an approval: derived, so that it can be told again without being kept.
 fn ticket_of(root: &RootKey, pairing: &Pairing) -> Ticket {
     Ticket::new(base64url(&root.mac("ticket", &[pairing.id.0.as_bytes(), &pairing.asks.to_be_bytes()])))
@@ -231,6 +257,9 @@ impl AskOrder {
             Effect::Asked { replaced } => replaced.map(|ask| (ask.account, pairing.asks - 1)),
             Effect::AskedAgain | Effect::Answered(_) | Effect::AnsweredAgain | Effect::Expired { .. } => None,
         };
+        if let Some((account, number)) = replaced {
+            dropped(tx, id, account, number, Dropped::Replaced, self.now).await?;
+        }
         Ok(Ok(Asked { view: AskView::of(&pairing), pairing, replaced }))
     }
 

@@ -34,7 +34,7 @@ mod trust;
 use std::sync::Arc;
 use std::time::Duration;
 
-pub(crate) use approval::{AskView, Asked, Decided, Outcome};
+pub(crate) use approval::{AskView, Asked, Decided, Ended, Outcome};
 pub(crate) use error::Error;
 pub(crate) use factors::DoubleAuth;
 pub(crate) use key_change::{Change as KeyChange, jwk_set};

@@ -1,8 +1,8 @@
 //! Resume secrets: how a browser proves that a pairing is its own, on any node, also after a restart.
 //!
 //! A secret proves itself: it carries its number, the pairing's end and what the browser said of itself, under a
-//! MAC. Number *n* is good until number *n + 1* was used; that is remembered in the pairing's row or, for a pairing
-//! that has none, by the node that holds it.
+//! MAC. Number *n* is good until number *n + 1* was used; that is remembered in the pairing's row. A pairing that nobody
+//! asked gets one when its browser comes back elsewhere, or for the second time.
 
 use super::approval::{Outcome, outcome};
 use super::{Auth, Error};
@@ -64,7 +64,8 @@ impl Auth {
     }
 
     /// Uses a secret on the pairing's row, for a browser that came back to the node `here`; also says which node held it
-    /// before. `None` when there is no row and the pairing is this node's own: then its memory decides.
+    /// before. `None` when there is no row and none is needed: the pairing is this node's own, and its browser comes back
+    /// for the first time.
     ///
     /// # Errors
     /// `Expired` for a secret that a later one has replaced, and for a pairing that is over.
@@ -99,7 +100,10 @@ async fn take_over(
 ) -> Result<Option<Option<(Stored, NodeTag)>>, store::Error> {
     let id = token.pairing;
     let mut row = pairings::load(tx, id).await?;
-    if row.is_none() && id.tag() != here && now < token.expires_at {
+    // At home a first return needs no row: there is no earlier secret that it could kill. From the second one on the
+    // row says so on every node, also after a crash.
+    let needs_row = id.tag() != here || token.number > 1;
+    if row.is_none() && needs_row && now < token.expires_at {
         let fresh = token.fresh(ip.clone(), Some(here));
         match pairings::insert(tx, &fresh).await? {
             true => return Ok(Some(Some((fresh, id.tag())))),

@@ -11,6 +11,7 @@ use tokio::sync::oneshot;
 
 use crate::auth::{AskView, Error};
 use crate::bus::{Resolved, Scan};
+use crate::domain::ids::PairingId;
 
 /// Notices that may wait; a peer that has more is closed, not waited for.
 const CAPACITY: usize = 64;
@@ -26,8 +27,8 @@ pub(crate) enum Notice {
     Due,
     /// Time to ping.
     Ping,
-    /// Another socket resumed this one's pairing.
-    TakenOver,
+    /// Another socket resumed this pairing: if it is still this one's, this one is over.
+    TakenOver(PairingId),
     /// The pairing was decided or ended: look at the store.
     Settled,
     /// A phone scanned this browser's uuid; the answer goes back to the phone.

@@ -6,6 +6,8 @@ mod news;
 mod phones;
 mod registry;
 mod session;
+#[cfg(test)]
+mod sim;
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -20,12 +22,12 @@ pub(crate) use phones::{PhoneSession, Recheck, answer};
 pub(crate) use registry::{Full, Seat, Sockets};
 pub(crate) use session::{BrowserSession, Verdict};
 
-use crate::auth::{AskView, Auth, Error};
-use crate::bus::{Bus, Message, Node, Reason, Scan};
+use crate::auth::{AskView, Auth, Ended, Error};
+use crate::bus::{Bus, Message, Node, Reason, Resolved, Scan};
 use crate::crypto::random;
 use crate::domain::ids::{AccountId, PairingId};
 use crate::domain::time::Timestamp;
-use crate::store::signals::{self, Signal};
+use crate::store::signals::{self, Dropped, Signal};
 
 /// How often deadlines are looked at: the most that one may be noticed late.
 const SWEEP: Duration = Duration::from_millis(250);
@@ -120,6 +122,7 @@ impl Broker {
                 self.read_keys().await;
             }
             tokio::select! {
+                biased;
                 () = self.bell.notified() => {}
                 () = self.auth.clock.sleep_until(now + POLL) => {}
             }
@@ -147,9 +150,16 @@ impl Broker {
                 // Counted once for all of them, above.
                 Signal::Passwords => {}
                 Signal::Account(account) => self.phones.tell(account, || Notice::Recheck),
-                Signal::Dropped { account, pairing, ask } => {
+                Signal::Dropped { account, pairing, ask, how } => {
                     self.wake(pairing);
-                    self.resolve(account, pairing, ask, Reason::Expired);
+                    let reason = match how {
+                        Dropped::Ended => Reason::Expired,
+                        Dropped::Replaced => Reason::Replaced,
+                        Dropped::Gone => Reason::Gone,
+                    };
+                    // Every node reads this for its own phones.
+                    let over = Arc::new(Resolved { account, pairing, number: ask, reason, approved: false });
+                    self.phones.tell(account, || Notice::Resolved(over.clone()));
                 }
             }
         }
@@ -172,9 +182,9 @@ impl Broker {
 
     async fn end_overdue_asks(&self) -> Result<(), Error> {
         for id in self.auth.overdue_asks().await? {
-            if let Some((ask, number)) = self.auth.expire(id).await? {
-                self.resolve(ask.account, id, number, Reason::Gone);
-                self.bus.send(Message::Settled { pairing: id, holder: id.tag() });
+            if let Some(Ended { account, number, holder }) = self.auth.expire(id, Dropped::Gone).await? {
+                self.resolve(account, id, number, Reason::Gone);
+                self.bus.send(Message::Settled { pairing: id, holder });
             }
         }
         Ok(())
@@ -206,11 +216,13 @@ impl Node for Broker {
         }
     }
 
-    fn scan(&self, pairing: PairingId, scan: Scan) -> BoxFuture<'_, Result<AskView, Error>> {
+    fn scan(&self, scan: Scan) -> BoxFuture<'_, Result<AskView, Error>> {
         Box::pin(async move {
-            let browser = self.registry.find(pairing).ok_or(Error::Expired)?;
             let (reply, answer) = oneshot::channel();
+            let browser = self.registry.find(scan.pairing).ok_or(Error::Expired)?;
             browser.push(Notice::Scan(Box::new((scan, reply))));
+            // The mailbox is not kept while this waits: with its socket the question goes too.
+            drop(browser);
             match tokio::time::timeout(SCAN_PATIENCE, answer).await {
                 Ok(Ok(outcome)) => outcome,
                 // The browser's socket went away with the question.

@@ -9,12 +9,13 @@ use dashmap::mapref::entry::Entry;
 
 use super::Broker;
 use super::mailbox::{Mailbox, Notice};
-use crate::auth::{AskView, Decided, Error};
+use crate::auth::{AskView, Decided, Ended, Error};
 use crate::bus::{Bus, Follow, Message, Reason, Resolved, Scan};
 use crate::domain::ids::{AccountId, PairingId};
 use crate::domain::secret::AccessToken;
 use crate::domain::time::Timestamp;
 use crate::store::sessions::Live;
+use crate::store::signals::Dropped;
 
 /// How many ended asks a phone's session remembers: notices that overtake each other are close together.
 const ENDED_KEPT: usize = 8;
@@ -130,7 +131,9 @@ impl PhoneSession {
     pub(crate) fn shows(&mut self, ask: &AskView) -> bool {
         let key = (ask.pairing, ask.number);
         let is_ours = self.live.approving && ask.account == self.live.account;
-        let is_new = is_ours && !self.shown.contains(&key) && !self.ended.contains(&key);
+        // A pairing's asks follow each other: one whose ring comes after its successor was shown is over.
+        let is_past = |known: &(PairingId, u32)| known.0 == key.0 && known.1 >= key.1;
+        let is_new = is_ours && !self.shown.iter().any(is_past) && !self.ended.iter().any(is_past);
         if is_new {
             self.shown.push(key);
         }
@@ -183,7 +186,7 @@ impl PhoneSession {
             return Err(Error::WrongAccount);
         }
         let holder = broker.auth.holder(pairing).await?;
-        let put = broker.bus.scan(pairing, holder, Scan { account: self.live.account }).await?;
+        let put = broker.bus.scan(holder, Scan { pairing, account: self.live.account }).await?;
         let view = match put {
             Some(view) => view,
             // Another node has put it: it stands in the store, or is over already.
@@ -247,8 +250,8 @@ async fn why_over(broker: &Broker, pairing: PairingId) -> Result<Error, Error> {
         return Ok(Error::NotAsked);
     }
     // The first to notice the end makes it final, whatever the clock says later.
-    if let Some((ask, number)) = broker.auth.expire(pairing).await? {
-        broker.resolve(ask.account, pairing, number, Reason::Expired);
+    if let Some(Ended { account, number, holder }) = broker.auth.expire(pairing, Dropped::Ended).await? {
+        broker.resolve(account, pairing, number, Reason::Expired);
         broker.bus.send(Message::Settled { pairing, holder });
     }
     Ok(Error::Expired)

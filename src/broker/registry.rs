@@ -155,7 +155,7 @@ impl Registry {
             Entry::Occupied(held) if held.get().resumes > resumes => return None,
             Entry::Occupied(mut held) => {
                 if let Some(old) = held.insert(fresh).mailbox.filter(|old| !Arc::ptr_eq(old, mailbox)) {
-                    old.push(Notice::TakenOver);
+                    old.push(Notice::TakenOver(pairing));
                 }
             }
         }
@@ -172,7 +172,7 @@ impl Registry {
         if let Some(held) = self.held.get(&pairing).filter(|held| held.resumes < resumes)
             && let Some(mailbox) = &held.mailbox
         {
-            mailbox.push(Notice::TakenOver);
+            mailbox.push(Notice::TakenOver(pairing));
         }
     }
 

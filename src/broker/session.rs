@@ -6,13 +6,14 @@ use std::time::Duration;
 use super::Broker;
 use super::mailbox::{Mailbox, Notice};
 use super::registry::Guard;
-use crate::auth::{AskView, Asked, Error, Outcome};
+use crate::auth::{AskView, Asked, Ended, Error, Outcome};
 use crate::bus::{Message, Reason, Resolved, Scan};
 use crate::crypto::random;
 use crate::domain::ids::{AccountId, PairingId};
 use crate::domain::pairing::{Asker, Browser, Pairing, State};
 use crate::domain::secret::{ResumeSecret, Ticket};
 use crate::store::pairings::Stored;
+use crate::store::signals::Dropped;
 
 /// A browser that waits for an approval.
 #[derive(Debug)]
@@ -110,6 +111,10 @@ impl BrowserSession {
     /// # Errors
     /// `AlreadyAsked`, `AlreadyAnswered`, `Expired`, `Disabled`.
     pub(crate) async fn scanned(&mut self, broker: &Broker, scan: Scan) -> Result<AskView, Error> {
+        if scan.pairing != self.id() {
+            // It was put to the pairing that this socket waited on before.
+            return Err(Error::Expired);
+        }
         let asked = broker.auth.ask(self.stored.clone(), scan.account, Asker::Phone).await?;
         self.asked(broker, asked).ok_or_else(|| Error::internal("a scanned ask is always shown"))
     }
@@ -120,9 +125,9 @@ impl BrowserSession {
     /// `Busy` when the store is away; then the ask ends with its time.
     pub(crate) async fn abandon(self, broker: &Broker) -> Result<(), Error> {
         if self.is_asked()
-            && let Some((ask, number)) = broker.auth.abandon(self.id()).await?
+            && let Some(Ended { account, number, .. }) = broker.auth.abandon(self.id()).await?
         {
-            broker.resolve(ask.account, self.id(), number, Reason::Gone);
+            broker.resolve(account, self.id(), number, Reason::Gone);
         }
         Ok(())
     }
@@ -151,8 +156,9 @@ impl BrowserSession {
         if is_late && !self.is_asked() {
             return Ok(Verdict::Expired);
         }
-        if is_late && let Some((ask, number)) = broker.auth.expire(id).await? {
-            broker.resolve(ask.account, id, number, Reason::Expired);
+        if is_late && let Some(Ended { account, number, .. }) = broker.auth.expire(id, Dropped::Ended).await?
+        {
+            broker.resolve(account, id, number, Reason::Expired);
         }
         match broker.auth.outcome(id).await? {
             Some((pairing, outcome)) => {

@@ -46,6 +46,11 @@ pub(super) fn account_subject(account: AccountId) -> String {
     format!("rl.account.{account}")
 }
 
+/// What answers are packed for: their real subject is known to the client alone.
+pub(super) fn reply_subject(asked: &str) -> String {
+    format!("{asked}.reply")
+}
+
 /// Puts the MAC in front. It covers the subject too: what was meant for one node is not taken by another.
 pub(super) fn pack(root: &RootKey, subject: &str, frame: &impl Serialize) -> Vec<u8> {
     // Plain data with text keys: this can't fail, and an empty frame is refused on the other side.

@@ -15,11 +15,14 @@
 
 mod frame;
 mod nats;
+#[cfg(test)]
+pub(crate) mod simulated;
 
 use std::sync::{Arc, OnceLock, Weak};
 
 use futures_util::future::BoxFuture;
 
+use frame::{Frame, Reply};
 pub(crate) use nats::Nats;
 
 use crate::auth::{AskView, Error};
@@ -68,6 +71,7 @@ pub(crate) enum Reason {
 /// A phone that scanned a browser's uuid asks its holder to put the ask (CONTRACT.md section 2.1, 2b).
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Scan {
+    pub(crate) pairing: PairingId,
     pub(crate) account: AccountId,
 }
 
@@ -77,7 +81,7 @@ pub(crate) trait Node: Send + Sync {
     fn deliver(&self, message: Message);
 
     /// Puts a scanned ask to the holder of a pairing.
-    fn scan(&self, pairing: PairingId, scan: Scan) -> BoxFuture<'_, Result<AskView, Error>>;
+    fn scan(&self, scan: Scan) -> BoxFuture<'_, Result<AskView, Error>>;
 
     /// Whether this node holds a browser that waits on this pairing.
     fn holds(&self, pairing: PairingId) -> bool;
@@ -87,7 +91,17 @@ pub(crate) trait Node: Send + Sync {
 #[derive(Clone)]
 pub(crate) struct Bus {
     here: Arc<Here>,
-    nats: Option<Nats>,
+    far: Far,
+}
+
+/// What reaches other nodes.
+#[derive(Clone)]
+enum Far {
+    /// There are none.
+    Nobody,
+    Nats(Box<Nats>),
+    #[cfg(test)]
+    Simulated(simulated::Link),
 }
 
 /// This node, as it is known to the bus.
@@ -100,6 +114,42 @@ impl Here {
     fn node(&self) -> Option<Arc<dyn Node>> {
         self.node.get().and_then(Weak::upgrade)
     }
+
+    /// Takes a frame of another node: delivers what it says, or returns what it asks.
+    fn take(&self, frame: Frame) -> Option<Question> {
+        let node = self.node()?;
+        match frame {
+            Frame::Scan { pairing, account } => {
+                let (pairing, account) = (PairingId(pairing), AccountId(account));
+                Some(Question::Scan(node, Scan { pairing, account }))
+            }
+            Frame::Holds { pairing } => Some(Question::Holds(node, PairingId(pairing))),
+            told @ (Frame::Settled { .. }
+            | Frame::TakenOver { .. }
+            | Frame::Account { .. }
+            | Frame::Resolved { .. }) => {
+                if let Some(message) = told.message(self.tag) {
+                    node.deliver(message);
+                }
+                None
+            }
+        }
+    }
+}
+
+/// What another node wants to know of this one.
+enum Question {
+    Scan(Arc<dyn Node>, Scan),
+    Holds(Arc<dyn Node>, PairingId),
+}
+
+impl Question {
+    async fn answer(self) -> Reply {
+        match self {
+            Self::Scan(node, scan) => Reply::of(node.scan(scan).await),
+            Self::Holds(node, pairing) => Reply::Held { held: node.holds(pairing) },
+        }
+    }
 }
 
 /// As long as this lives, this node hears what concerns an account.
@@ -111,17 +161,17 @@ pub(crate) struct Follow {
 impl Bus {
     /// A bus of one node.
     pub(crate) fn local() -> Self {
-        Self::new(None)
+        Self::new(Far::Nobody)
     }
 
     /// A bus of many nodes.
     pub(crate) fn over(nats: Nats) -> Self {
-        Self::new(Some(nats))
+        Self::new(Far::Nats(Box::new(nats)))
     }
 
-    fn new(nats: Option<Nats>) -> Self {
+    fn new(far: Far) -> Self {
         let tag = NodeTag(u16::from_be_bytes(random::bytes()));
-        Self { here: Arc::new(Here { tag, node: OnceLock::new() }), nats }
+        Self { here: Arc::new(Here { tag, node: OnceLock::new() }), far }
     }
 
     /// This node's tag, drawn when it started.
@@ -136,15 +186,22 @@ impl Bus {
 
     /// Takes what other nodes say, for ever.
     pub(crate) async fn run(&self) {
-        match &self.nats {
-            Some(nats) => nats.run(&self.here).await,
-            None => std::future::pending().await,
+        match &self.far {
+            Far::Nats(nats) => nats.run(&self.here).await,
+            Far::Nobody => std::future::pending().await,
+            #[cfg(test)]
+            Far::Simulated(_) => std::future::pending().await,
         }
     }
 
     /// Whether other nodes can be reached; a node that is alone always reaches all of them.
     pub(crate) fn is_up(&self) -> bool {
-        self.nats.as_ref().is_none_or(Nats::is_up)
+        match &self.far {
+            Far::Nobody => true,
+            Far::Nats(nats) => nats.is_up(),
+            #[cfg(test)]
+            Far::Simulated(link) => link.is_up(),
+        }
     }
 
     /// Tells every node that has to know. Never waits, and may be lost.
@@ -169,32 +226,37 @@ impl Bus {
     }
 
     fn ring(&self, message: &Message) {
-        if let Some(nats) = &self.nats {
-            nats.ring(message);
+        match &self.far {
+            Far::Nobody => {}
+            Far::Nats(nats) => nats.ring(message),
+            #[cfg(test)]
+            Far::Simulated(link) => link.ring(message),
         }
     }
 
     /// Hears what concerns an account until what this returns is dropped.
     pub(crate) fn follow(&self, account: AccountId) -> Follow {
-        Follow { _end: self.nats.as_ref().map(|nats| nats.follow(account)) }
+        let end = match &self.far {
+            Far::Nobody => None,
+            Far::Nats(nats) => Some(nats.follow(account)),
+            #[cfg(test)]
+            Far::Simulated(link) => Some(link.follow(account)),
+        };
+        Follow { _end: end }
     }
 
     /// Puts a scanned ask to the node that holds the pairing. `None`: it was put by another node, and stands in the store.
     ///
     /// # Errors
     /// `Expired` when nobody holds it; else what the holder says.
-    pub(crate) async fn scan(
-        &self,
-        pairing: PairingId,
-        holder: NodeTag,
-        scan: Scan,
-    ) -> Result<Option<AskView>, Error> {
-        match (self.here.node(), &self.nats) {
-            (Some(node), Some(nats)) if holder != self.here.tag && !node.holds(pairing) => {
-                nats.scan(pairing, holder, scan).await.map(|()| None)
-            }
-            (Some(node), _) => node.scan(pairing, scan).await.map(Some),
-            (None, _) => Err(Error::Expired),
+    pub(crate) async fn scan(&self, holder: NodeTag, scan: Scan) -> Result<Option<AskView>, Error> {
+        let Some(node) = self.here.node() else { return Err(Error::Expired) };
+        let is_far = holder != self.here.tag && !node.holds(scan.pairing);
+        match &self.far {
+            Far::Nats(nats) if is_far => nats.scan(holder, scan).await.map(|()| None),
+            #[cfg(test)]
+            Far::Simulated(link) if is_far => link.scan(holder, scan).await.map(|()| None),
+            _ => node.scan(scan).await.map(Some),
         }
     }
 
@@ -203,9 +265,11 @@ impl Bus {
         if self.here.node().is_some_and(|node| node.holds(pairing)) {
             return true;
         }
-        match &self.nats {
-            Some(nats) if holder != self.here.tag => nats.holds(pairing, holder).await,
-            Some(_) | None => false,
+        match &self.far {
+            Far::Nats(nats) if holder != self.here.tag => nats.holds(pairing, holder).await,
+            #[cfg(test)]
+            Far::Simulated(link) if holder != self.here.tag => link.holds(pairing, holder).await,
+            _ => false,
         }
     }
 }

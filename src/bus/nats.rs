@@ -12,7 +12,7 @@ use percent_encoding::percent_decode_str;
 use tokio::sync::mpsc;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use super::frame::{Frame, Reply, account_subject, node_subject, pack, unpack};
+use super::frame::{Frame, Reply, account_subject, node_subject, pack, reply_subject, unpack};
 use super::{Here, Message, Scan};
 use crate::auth::{Auth, Error};
 use crate::config;
@@ -121,8 +121,8 @@ impl Nats {
     }
 
     /// Lets the holder of a pairing put a scanned ask.
-    pub(super) async fn scan(&self, pairing: PairingId, holder: NodeTag, scan: Scan) -> Result<(), Error> {
-        let frame = Frame::Scan { pairing: pairing.0, account: scan.account.0 };
+    pub(super) async fn scan(&self, holder: NodeTag, scan: Scan) -> Result<(), Error> {
+        let frame = Frame::Scan { pairing: scan.pairing.0, account: scan.account.0 };
         self.ask(holder, &frame).await?.into_outcome()
     }
 
@@ -183,46 +183,15 @@ impl Nats {
             tracing::warn!("a ring without the nodes' common key is dropped");
             return;
         };
-        let Some(node) = here.node() else { return };
-        let answer = match &frame {
-            Frame::Scan { pairing, account } => {
-                let (pairing, scan) = (PairingId(*pairing), Scan { account: AccountId(*account) });
-                Some(Question::Scan(pairing, scan))
-            }
-            Frame::Holds { pairing } => Some(Question::Holds(PairingId(*pairing))),
-            Frame::Settled { .. }
-            | Frame::TakenOver { .. }
-            | Frame::Account { .. }
-            | Frame::Resolved { .. } => None,
-        };
-        let Some(question) = answer else {
-            if let Some(message) = frame.message(here.tag) {
-                node.deliver(message);
-            }
-            return;
-        };
+        let Some(question) = here.take(frame) else { return };
         let Some(reply_to) = message.reply else { return };
         let (nats, subject) = (self.clone(), reply_subject(&message.subject));
         // A scan waits for its browser's socket; other rings don't wait for it.
         tokio::spawn(async move {
-            let reply = match question {
-                Question::Scan(pairing, scan) => Reply::of(node.scan(pairing, scan).await),
-                Question::Holds(pairing) => Reply::Held { held: node.holds(pairing) },
-            };
-            let packed = pack(&nats.root, &subject, &reply);
+            let packed = pack(&nats.root, &subject, &question.answer().await);
             let _ = nats.client.publish(reply_to, packed.into()).await;
         });
     }
-}
-
-enum Question {
-    Scan(PairingId, Scan),
-    Holds(PairingId),
-}
-
-/// What answers are packed for: their real subject is known to the client alone.
-fn reply_subject(asked: &str) -> String {
-    format!("{asked}.reply")
 }
 
 /// A subscription that ends with its guard; the client gives it back when it is dropped.

@@ -25,6 +25,8 @@ pub(crate) mod seals;
 pub(crate) mod sessions;
 pub(crate) mod signals;
 mod sqlite;
+#[cfg(test)]
+pub(crate) mod stops;
 pub(crate) mod sweep;
 pub(crate) mod tickets;
 pub(crate) mod totp;
@@ -83,10 +85,15 @@ impl Store {
         T: Send + 'static,
         F: for<'t> FnOnce(&'t mut Tx) -> BoxFuture<'t, Result<T, Error>> + Send + 'static,
     {
-        match self {
+        #[cfg(test)]
+        stops::reach(stops::Stop::Before).await?;
+        let outcome = match self {
             Self::Sqlite(sqlite) => sqlite.write(unit).await,
             Self::Postgres(postgres) => postgres.run(unit).await,
-        }
+        };
+        #[cfg(test)]
+        stops::reach(stops::Stop::Written).await?;
+        outcome
     }
 
     /// Runs a unit that only reads.
@@ -95,10 +102,15 @@ impl Store {
         T: Send + 'static,
         F: for<'t> FnOnce(&'t mut Tx) -> BoxFuture<'t, Result<T, Error>> + Send + 'static,
     {
-        match self {
+        #[cfg(test)]
+        stops::reach(stops::Stop::Before).await?;
+        let outcome = match self {
             Self::Sqlite(sqlite) => sqlite.read(unit).await,
             Self::Postgres(postgres) => postgres.run(unit).await,
-        }
+        };
+        #[cfg(test)]
+        stops::reach(stops::Stop::Read).await?;
+        outcome
     }
 
     /// Waits until what was accepted is committed, then closes.

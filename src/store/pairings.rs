@@ -1,6 +1,6 @@
 //! Pairings that somebody asked about, or that were resumed after a restart; merely waiting costs no row.
 
-use super::signals::{self, Signal};
+use super::signals::{self, Dropped, Signal};
 use super::{Error, Row, Tx, arg};
 use crate::domain::ids::{AccountId, DeviceId, NodeTag, PairingId};
 use crate::domain::pairing::{Answer, Ask, Asker, Browser, Effect, Event, Pairing, Refused, State};
@@ -187,7 +187,8 @@ pub(crate) async fn drop_asks(tx: &mut Tx, account: AccountId, now: Timestamp) -
     for row in tx.all(DROP_ASKS, [arg(account.0)]).await? {
         let pairing = parse_id(&row.get::<String>(0)?)?;
         let ask = u32::try_from(row.get::<i64>(1)?).unwrap_or(u32::MAX);
-        signals::emit(tx, Signal::Dropped { account, pairing, ask }, now).await?;
+        let dropped = Signal::Dropped { account, pairing, ask, how: Dropped::Ended };
+        signals::emit(tx, dropped, now).await?;
     }
     Ok(())
 }

@@ -196,7 +196,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Socket<S> {
                 self.unanswered += 1;
                 self.sent(Frames::ping)
             }
-            Notice::TakenOver => self.close(TAKEN_OVER, "taken over"),
+            Notice::TakenOver(pairing) if self.browser.as_ref().is_some_and(|own| own.id() == pairing) => {
+                self.close(TAKEN_OVER, "taken over")
+            }
+            // It waits on another one by now.
+            Notice::TakenOver(_) => Flow::Continue(()),
             Notice::Settled => self.settle().await,
             Notice::Scan(question) => {
                 let (scan, reply) = *question;
