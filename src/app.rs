@@ -32,6 +32,7 @@ const LAST_WORDS: Duration = Duration::from_secs(3);
 /// A server that is bound and serves.
 pub struct Server {
     address: SocketAddr,
+    metrics: Option<SocketAddr>,
     url: String,
     auth: Arc<Auth>,
     broker: Arc<Broker>,
@@ -49,9 +50,7 @@ impl Server {
     /// # Errors
     /// The address is taken, the store is away or sealed under another key, a TLS file can't be read.
     pub async fn start(config: Config, clock: Clock) -> anyhow::Result<Self> {
-        let listener = TcpListener::bind(config.server.listen)
-            .await
-            .with_context(|| format!("server.listen: {} can't be bound", config.server.listen))?;
+        let listener = bind(config.server.listen, "server.listen").await?;
         Self::serve(config, clock, listener).await
     }
 
@@ -80,7 +79,15 @@ impl Server {
         };
         let broker = Broker::new(auth.clone(), &bus);
         let (tracker, stop, ended) = (TaskTracker::new(), CancellationToken::new(), CancellationToken::new());
-        let router = router(&config, &auth, &broker, &url, origins, &tracker);
+        let trusted_proxies = config.server.trusted_proxies.clone().into();
+        let (shared, waiting) = (auth.clone(), broker.clone());
+        let http =
+            Http { auth: shared, broker: waiting, public_url: url.as_str().into(), trusted_proxies, origins };
+        let router = router(&config, &http, &tracker);
+        let metrics = match config.metrics.listen {
+            Some(at) => Some(bind(at, "metrics.listen").await?),
+            None => None,
+        };
         let connections = Connections {
             tls,
             header_timeout: config.server.header_timeout,
@@ -89,6 +96,7 @@ impl Server {
         };
         let server = Self {
             address,
+            metrics: metrics.as_ref().map(TcpListener::local_addr).transpose()?,
             url: bound,
             auth,
             broker,
@@ -97,24 +105,40 @@ impl Server {
             ended,
             failed: CancellationToken::new(),
         };
+        if let Some(listener) = metrics {
+            // Until the end, so that a monitor sees the drain.
+            let how = Connections { tls: None, stop: server.ended.clone(), ..connections.clone() };
+            let alone = http::with_common_headers(http::metrics_alone(http), false);
+            server.essential("metrics", &server.ended, net::serve(listener, alone, how));
+        }
         server.essential("accept loop", &server.stop, net::serve(listener, router, connections));
-        let mailer = server.auth.clone();
-        server.essential("courier", &server.ended, async move {
+        server.look_after(bus);
+        Ok(server)
+    }
+
+    /// Starts what goes on beside requests and sockets.
+    fn look_after(&self, bus: Bus) {
+        let mailer = self.auth.clone();
+        self.essential("courier", &self.ended, async move {
             mailer.courier.run(&mailer.store, &mailer.clock).await
         });
-        server.essential("bus", &server.ended, async move { bus.run().await });
-        let counter = server.auth.clone();
-        server.essential("limits", &server.ended, async move { counter.limits.share(&counter.store).await });
-        let [sweeper, keeper, cleaner] = std::array::from_fn(|_| server.broker.clone());
-        server.essential("sweep", &server.ended, async move { sweeper.sweep().await });
-        server.essential("housekeeping", &server.ended, async move { keeper.keep_house().await });
-        server.essential("clean-up", &server.ended, async move { cleaner.clean_up().await });
-        Ok(server)
+        self.essential("bus", &self.ended, async move { bus.run().await });
+        let counter = self.auth.clone();
+        self.essential("limits", &self.ended, async move { counter.limits.share(&counter.store).await });
+        let [sweeper, keeper, cleaner] = std::array::from_fn(|_| self.broker.clone());
+        self.essential("sweep", &self.ended, async move { sweeper.sweep().await });
+        self.essential("housekeeping", &self.ended, async move { keeper.keep_house().await });
+        self.essential("clean-up", &self.ended, async move { cleaner.clean_up().await });
     }
 
     /// The address that is listened on.
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// The address that serves metrics and nothing else, if there is one.
+    pub fn metrics_address(&self) -> Option<SocketAddr> {
+        self.metrics
     }
 
     /// The URL of that address.
@@ -187,6 +211,10 @@ impl Server {
             }
         });
     }
+}
+
+async fn bind(at: SocketAddr, setting: &str) -> anyhow::Result<TcpListener> {
+    TcpListener::bind(at).await.with_context(|| format!("{setting}: {at} can't be bound"))
 }
 
 /// Opens the store and the keys for a command.
@@ -279,28 +307,18 @@ fn origins(config: &Config, url: &str, address: SocketAddr) -> Origins {
     Origins::new(std::iter::once(url.to_owned()).chain(alias), &config.server.allowed_origins)
 }
 
-fn router(
-    config: &Config,
-    auth: &Arc<Auth>,
-    broker: &Arc<Broker>,
-    url: &str,
-    origins: Arc<Origins>,
-    tracker: &TaskTracker,
-) -> axum::Router {
-    let trusted_proxies: Arc<[ipnet::IpNet]> = config.server.trusted_proxies.clone().into();
+fn router(config: &Config, http: &Http, tracker: &TaskTracker) -> axum::Router {
     let front = Front {
-        broker: broker.clone(),
-        origins: origins.clone(),
-        trusted_proxies: trusted_proxies.clone(),
+        broker: http.broker.clone(),
+        origins: http.origins.clone(),
+        trusted_proxies: http.trusted_proxies.clone(),
         tracker: tracker.clone(),
         // Those who wait must still be able to exchange their code, so sockets may not take the last handle.
         total: (config.socket.total > 0).then_some(config.socket.total).or_else(net::free_files),
         origin_logged: Arc::new(AtomicU64::new(u64::MAX)),
     };
-    let (auth, broker) = (auth.clone(), broker.clone());
-    let http = Http { auth, broker, public_url: url.into(), trusted_proxies, origins };
     let allowed = &config.server.allowed_origins;
     let routes = http::with_cors(http::routes(http.clone()).merge(ws::routes(front)), allowed);
-    let routes = routes.merge(http::two_factor_routes(http, allowed));
-    http::with_common_headers(routes, url.starts_with("https://"))
+    let routes = routes.merge(http::two_factor_routes(http.clone(), allowed));
+    http::with_common_headers(routes, http.public_url.starts_with("https://"))
 }

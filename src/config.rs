@@ -2,9 +2,11 @@
 
 mod read;
 mod smtp;
+mod urls;
 
 pub(crate) use read::default_seal_file;
 pub use smtp::{Protection, Relay};
+pub use urls::{BusUrl, StoreUrl};
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -18,10 +20,14 @@ use crate::domain::account::Kind;
 use crate::domain::factor::LockPolicy;
 use crate::domain::mailbox::MailList;
 use crate::domain::phone::Country;
+use crate::domain::secret::MetricsToken;
 use crate::domain::signing::Algorithm;
 
 /// The commented file that holds every setting with its default.
 pub const DEFAULTS: &str = include_str!("../config.toml");
+
+/// The fewest characters of `metrics.token`.
+const METRICS_TOKEN_MIN: usize = 16;
 
 /// The file that is read from the working directory when `--config` names none.
 pub const FILE_NAME: &str = "config.toml";
@@ -52,6 +58,7 @@ pub struct Config {
     pub jwt: Jwt,
     pub keys: Keys,
     pub log: Log,
+    pub metrics: Metrics,
     /// Settings that were given and that this release does not act on.
     #[serde(skip)]
     pub without_effect: Vec<String>,
@@ -234,30 +241,16 @@ sections! {
         #[serde(deserialize_with = "read::optional")]
         seal_file: Option<PathBuf>,
     }
+    Metrics {
+        #[serde(deserialize_with = "read::optional_address")]
+        listen: Option<SocketAddr>,
+        #[serde(deserialize_with = "read::optional")]
+        token: Option<MetricsToken>,
+    }
     Log {
         level: String,
         format: LogFormat,
     }
-}
-
-/// Where the truth is kept. Its `Debug` shows no password.
-#[derive(Clone, Deserialize)]
-#[serde(try_from = "String")]
-pub enum StoreUrl {
-    /// A file of its own.
-    Sqlite(PathBuf),
-    /// A PostgreSQL server, by its URL.
-    Postgres(String),
-}
-
-/// How nodes reach each other. Its `Debug` shows no password.
-#[derive(Clone, Deserialize)]
-#[serde(try_from = "String")]
-pub enum BusUrl {
-    /// There is one node only.
-    Local,
-    /// Over these NATS servers.
-    Nats(Vec<async_nats::ServerAddr>),
 }
 
 /// Whether strangers may make accounts.
@@ -364,6 +357,12 @@ impl Config {
         if self.mail.queue == 0 {
             return fail("mail.queue: at least 1");
         }
+        if self.metrics.token.as_ref().is_some_and(|token| token.expose().len() < METRICS_TOKEN_MIN) {
+            return fail("metrics.token: at least 16 characters");
+        }
+        if self.metrics.listen.is_some_and(|at| !at.ip().is_loopback()) && self.metrics.token.is_none() {
+            return fail("metrics.listen: this is not a loopback address: set metrics.token as well");
+        }
         if self.bus.cert.is_some() != self.bus.key.is_some() {
             return fail("bus.cert and bus.key come together");
         }
@@ -384,54 +383,6 @@ impl Config {
     /// The kind whose path segment is `id`.
     pub fn kind(&self, id: &str) -> Option<&Kind> {
         self.accounts.kinds.iter().find(|kind| kind.id == id)
-    }
-}
-
-impl TryFrom<String> for StoreUrl {
-    type Error = String;
-
-    fn try_from(url: String) -> Result<Self, String> {
-        if url.starts_with("postgres://") || url.starts_with("postgresql://") {
-            return Ok(Self::Postgres(url));
-        }
-        match url.strip_prefix("sqlite://") {
-            Some(path) if !path.is_empty() => Ok(Self::Sqlite(PathBuf::from(path))),
-            _ => Err("must be sqlite://PATH or postgres://…".to_owned()),
-        }
-    }
-}
-
-impl TryFrom<String> for BusUrl {
-    type Error = String;
-
-    fn try_from(url: String) -> Result<Self, String> {
-        if url == "local" {
-            return Ok(Self::Local);
-        }
-        let is_one = |url: &str| url.starts_with("nats://") || url.starts_with("tls://");
-        // Not what the parser says of it: it may quote a password.
-        let read = |url: &str| url.parse().ok().filter(|_| is_one(url));
-        let servers = url.split(',').map(|url| read(url.trim())).collect::<Option<Vec<_>>>();
-        let form = "must be \"local\", or nats://host:port or tls://host:port, several separated by commas";
-        servers.map(Self::Nats).ok_or_else(|| form.to_owned())
-    }
-}
-
-impl std::fmt::Debug for BusUrl {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
-            Self::Local => "local",
-            Self::Nats(_) => "nats://…",
-        })
-    }
-}
-
-impl std::fmt::Debug for StoreUrl {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Sqlite(path) => write!(f, "sqlite://{}", path.display()),
-            Self::Postgres(_) => f.write_str("postgres://…"),
-        }
     }
 }
 

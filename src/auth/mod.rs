@@ -109,6 +109,18 @@ impl Auth {
         self.store.read(|tx| Box::pin(async move { store::keys::signing(tx).await.map(drop) })).await.is_ok()
     }
 
+    /// How many logins wait for a password hash.
+    pub(crate) fn hashes_waiting(&self) -> usize {
+        self.passwords.waiting()
+    }
+
+    /// How many mails wait for their delivery; `None` when the store does not say so soon.
+    pub(crate) async fn mails_waiting(&self) -> Option<i64> {
+        let limit = self.config.mail.queue.saturating_mul(2);
+        let count = self.store.read(move |tx| Box::pin(store::outbox::waiting(tx, limit)));
+        tokio::time::timeout(Self::BUSY, count).await.ok()?.ok()
+    }
+
     /// The wait that a client is told when the server has too much to do.
     pub(crate) const BUSY: Duration = Duration::from_secs(2);
 }

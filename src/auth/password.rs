@@ -57,6 +57,11 @@ impl Passwords {
         })
     }
 
+    /// How many logins wait for a hash, or for their turn to have one computed.
+    pub(super) fn waiting(&self) -> usize {
+        self.waiting.load(Ordering::Acquire)
+    }
+
     /// Hashes a password that is about to be stored.
     pub(super) async fn hash(&self, password: Password) -> Result<PasswordHash, Error> {
         self.run(move |hasher| hasher.hash(&password)).await

@@ -38,6 +38,17 @@ const OVERLAP: Duration = Duration::from_secs(10);
 /// How long a phone waits for the holder of the browser it scanned.
 const SCAN_PATIENCE: Duration = Duration::from_secs(5);
 
+/// Who is connected, in numbers.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Crowd {
+    pub(crate) sockets: usize,
+    /// Browsers that wait for an approval.
+    pub(crate) browsers: usize,
+    /// Sockets of phones, and of how many accounts.
+    pub(crate) phones: usize,
+    pub(crate) accounts: usize,
+}
+
 /// One per node.
 pub(crate) struct Broker {
     pub(crate) auth: Arc<Auth>,
@@ -86,6 +97,12 @@ impl Broker {
     /// Whether the server is stopping.
     pub(crate) fn is_draining(&self) -> bool {
         self.draining.load(Ordering::Acquire)
+    }
+
+    /// Who is connected to this node.
+    pub(crate) fn crowd(&self) -> Crowd {
+        let (accounts, phones) = self.phones.len();
+        Crowd { sockets: self.sockets.len(), browsers: self.registry.len(), phones, accounts }
     }
 
     /// Delivers deadlines and pings, for ever.

@@ -47,6 +47,11 @@ impl Phones {
         }
     }
 
+    /// How many accounts have phones here, and how many sockets these are.
+    pub(super) fn len(&self) -> (usize, usize) {
+        (self.by_account.len(), self.by_account.iter().map(|online| online.phones.len()).sum())
+    }
+
     fn join(self: &Arc<Self>, bus: &Bus, account: AccountId, mailbox: &Arc<Mailbox>) -> Guard {
         let first = || Online { phones: Vec::new(), _follow: bus.follow(account) };
         self.by_account.entry(account).or_insert_with(first).phones.push(mailbox.clone());

@@ -66,6 +66,11 @@ impl Sockets {
         Ok(Seat { sockets: self.clone(), id: self.next.fetch_add(1, Ordering::Relaxed), source })
     }
 
+    /// How many there are.
+    pub(super) fn len(&self) -> usize {
+        self.count.load(Ordering::Acquire)
+    }
+
     /// Delivers deadlines and pings: one sweep for all sockets instead of a timer for each.
     pub(super) fn tick(&self, now: Duration, ping_every: Duration) {
         self.all.iter().for_each(|mailbox| mailbox.tick(now, ping_every));
@@ -174,6 +179,11 @@ impl Registry {
         {
             mailbox.push(Notice::TakenOver(pairing));
         }
+    }
+
+    /// How many browsers wait here.
+    pub(super) fn len(&self) -> usize {
+        self.held.iter().filter(|held| held.mailbox.is_some()).count()
     }
 
     /// Forgets resumed pairings whose time is over.

@@ -1,5 +1,6 @@
 //! How single settings are read: durations, sizes, lists, and the environment's overrides.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -139,10 +140,18 @@ pub(super) fn span<'de, D: Deserializer<'de>>(d: D) -> Result<Duration, D::Error
     Ok(span)
 }
 
-pub(super) fn address<'de, D: Deserializer<'de>>(d: D) -> Result<std::net::SocketAddr, D::Error> {
-    let wrong = "must be an IP address and a port, such as \"127.0.0.1:8080\"; names are not taken";
-    let text = String::deserialize(d).map_err(|_| D::Error::custom(wrong))?;
-    text.trim().parse().map_err(|_| D::Error::custom(wrong))
+const WRONG_ADDRESS: &str =
+    "must be an IP address and a port, such as \"127.0.0.1:8080\"; names are not taken";
+
+pub(super) fn address<'de, D: Deserializer<'de>>(d: D) -> Result<SocketAddr, D::Error> {
+    optional_address(d)?.ok_or_else(|| D::Error::custom(WRONG_ADDRESS))
+}
+
+pub(super) fn optional_address<'de, D: Deserializer<'de>>(d: D) -> Result<Option<SocketAddr>, D::Error> {
+    let wrong = || D::Error::custom(WRONG_ADDRESS);
+    let text = String::deserialize(d).map_err(|_| wrong())?;
+    let text = text.trim();
+    (!text.is_empty()).then(|| text.parse().map_err(|_| wrong())).transpose()
 }
 
 pub(super) fn size<'de, D: Deserializer<'de>>(d: D) -> Result<usize, D::Error> {

@@ -86,6 +86,10 @@ secret! {
     RefreshToken
 }
 secret! {
+    /// What lets a monitor read the metrics.
+    MetricsToken
+}
+secret! {
     /// A signed access token.
     AccessToken
 }

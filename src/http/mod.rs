@@ -8,6 +8,7 @@ mod factors;
 mod health;
 mod login;
 mod mail_code;
+mod metrics;
 mod pages;
 mod two_factor;
 mod two_step;
@@ -35,6 +36,7 @@ use crate::net::Origins;
 /// How long a browser may keep the answer to a preflight.
 const PREFLIGHT: Duration = Duration::from_secs(600);
 
+pub(crate) use metrics::alone as metrics_alone;
 pub(crate) use two_factor::routes as two_factor_routes;
 
 /// What the routes share.
@@ -55,6 +57,7 @@ pub(crate) fn routes(http: Http) -> Router {
         .merge(account_routes())
         .merge(mail_code::routes())
         .merge(two_step::routes())
+        .merge(metrics::routes(&http))
         .merge(device_login::routes())
         .route("/.well-known/jwks.json", get(health::jwks))
         .route("/healthz", get(health::alive))

@@ -1,6 +1,9 @@
 //! The audit trail: every outcome of an authentication, as a row and as a structured log line.
 
-use std::sync::LazyLock;
+use std::collections::BTreeMap;
+use std::sync::{Arc, LazyLock};
+
+use dashmap::DashMap;
 
 use super::{Error, Tx, arg};
 use crate::domain::ids::{AccountId, DeviceId, PairingId};
@@ -31,6 +34,17 @@ pub(super) struct Line {
     device: Option<DeviceId>,
     pairing: Option<PairingId>,
     source: String,
+}
+
+/// How often each event had which outcome since this process started; clones share it.
+#[derive(Clone, Default, Debug)]
+pub(crate) struct Counts(Arc<DashMap<(&'static str, &'static str), u64>>);
+
+impl Counts {
+    /// Event, outcome and number, by name.
+    pub(crate) fn all(&self) -> BTreeMap<(&'static str, &'static str), u64> {
+        self.0.iter().map(|count| (*count.key(), *count.value())).collect()
+    }
 }
 
 /// Rows of one statement of [`record_all`].
@@ -89,7 +103,13 @@ pub(crate) async fn record(tx: &mut Tx, entry: Entry<'_>, now: Timestamp) -> Res
 }
 
 impl Line {
-    pub(super) fn log(&self) {
+    /// Counts and logs what is committed by now.
+    pub(super) fn tell(&self, counts: &Counts) {
+        *counts.0.entry((self.event, self.outcome)).or_default() += 1;
+        self.log();
+    }
+
+    fn log(&self) {
         tracing::info!(
             target: "audit",
             event = self.event,

@@ -113,6 +113,14 @@ impl Store {
         outcome
     }
 
+    /// How often each outcome was recorded by this process.
+    pub(crate) fn counts(&self) -> &audit::Counts {
+        match self {
+            Self::Sqlite(sqlite) => &sqlite.counts,
+            Self::Postgres(postgres) => &postgres.counts,
+        }
+    }
+
     /// Waits until what was accepted is committed, then closes.
     pub(crate) async fn close(&self) {
         match self {

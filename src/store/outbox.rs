@@ -51,6 +51,11 @@ pub(crate) async fn has_room(tx: &mut Tx, limit: u32) -> Result<bool, Error> {
     Ok(tx.one(COUNT, [arg(limit)]).await?.get::<i64>(0)? < i64::from(limit))
 }
 
+/// How many mails wait, `limit` at most.
+pub(crate) async fn waiting(tx: &mut Tx, limit: u32) -> Result<i64, Error> {
+    tx.one(COUNT, [arg(limit)]).await?.get(0)
+}
+
 /// Mails whose time has come: those with a code first, then the oldest.
 pub(crate) async fn due(tx: &mut Tx, now: Timestamp) -> Result<Vec<Waiting>, Error> {
     tx.all(DUE, [arg(now)]).await?.iter().map(read).collect()

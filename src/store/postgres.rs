@@ -8,7 +8,7 @@ use futures_util::future::BoxFuture;
 use sqlx::postgres::PgPoolOptions;
 use sqlx::{Connection as _, PgPool};
 
-use super::audit::Line;
+use super::audit::Counts;
 use super::tx::Connection;
 use super::{Error, Tx};
 
@@ -20,6 +20,7 @@ const PATIENCE: Duration = Duration::from_secs(3);
 pub(crate) struct Postgres {
     pool: PgPool,
     mail_queue: u32,
+    pub(super) counts: Counts,
 }
 
 impl Postgres {
@@ -34,7 +35,7 @@ impl Postgres {
             .run(&pool)
             .await
             .map_err(|e| Error::Failed(format!("migrations: {e}")))?;
-        Ok(Self { pool, mail_queue })
+        Ok(Self { pool, mail_queue, counts: Counts::default() })
     }
 
     pub(super) async fn run<T, F>(&self, unit: F) -> Result<T, Error>
@@ -43,9 +44,9 @@ impl Postgres {
         F: for<'t> FnOnce(&'t mut Tx) -> BoxFuture<'t, Result<T, Error>> + Send + 'static,
     {
         // A task of its own: a client that goes away in the middle must not undo what was begun.
-        let (pool, mail_queue) = (self.pool.clone(), self.mail_queue);
+        let (pool, mail_queue, counts) = (self.pool.clone(), self.mail_queue, self.counts.clone());
         let work = tokio::spawn(async move {
-            let mut tx = Tx::new(Connection::Postgres(pool.begin().await?), mail_queue);
+            let mut tx = Tx::new(Connection::Postgres(pool.begin().await?), mail_queue, counts);
             let outcome = AssertUnwindSafe(async { unit(&mut tx).await }).catch_unwind().await;
             finish(tx, outcome.unwrap_or_else(|_| Err(Error::Failed("a unit of work panicked".to_owned()))))
                 .await
@@ -63,7 +64,7 @@ async fn finish<T>(tx: Tx, outcome: Result<T, Error>) -> Result<T, Error> {
     match outcome {
         Ok(value) => {
             transaction.commit().await?;
-            tx.trail.iter().for_each(Line::log);
+            tx.trail.iter().for_each(|line| line.tell(&tx.counts));
             Ok(value)
         }
         Err(e) => {

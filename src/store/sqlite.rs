@@ -10,7 +10,7 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, S
 use sqlx::{ConnectOptions as _, Connection as _, Sqlite as Db, SqliteConnection};
 use tokio::sync::{mpsc, oneshot};
 
-use super::audit::Line;
+use super::audit::Counts;
 use super::tx::Connection;
 use super::{Error, Tx};
 
@@ -42,6 +42,7 @@ pub(crate) struct Sqlite {
     orders: mpsc::Sender<Order>,
     readers: sqlx::Pool<Db>,
     mail_queue: u32,
+    pub(super) counts: Counts,
 }
 
 impl Sqlite {
@@ -66,9 +67,10 @@ impl Sqlite {
             .connect_with(options.read_only(true).create_if_missing(false))
             .await?;
         let (orders, queue) = mpsc::channel(QUEUE);
-        let tx = Tx::new(Connection::SqliteWriter(writer), mail_queue);
+        let counts = Counts::default();
+        let tx = Tx::new(Connection::SqliteWriter(writer), mail_queue, counts.clone());
         tokio::spawn(writer_task(tx, queue));
-        Ok(Self { orders, readers, mail_queue })
+        Ok(Self { orders, readers, mail_queue, counts })
     }
 
     pub(super) async fn write<T, F>(&self, unit: F) -> Result<T, Error>
@@ -89,7 +91,8 @@ impl Sqlite {
     where
         F: for<'t> FnOnce(&'t mut Tx) -> BoxFuture<'t, Result<T, Error>>,
     {
-        let mut tx = Tx::new(Connection::SqliteReader(self.readers.acquire().await?), self.mail_queue);
+        let reader = Connection::SqliteReader(self.readers.acquire().await?);
+        let mut tx = Tx::new(reader, self.mail_queue, self.counts.clone());
         unit(&mut tx).await
     }
 
@@ -135,10 +138,10 @@ where
 {
     let outcome = AssertUnwindSafe(async { unit(tx).await }).catch_unwind().await;
     let outcome = outcome.unwrap_or_else(|_| Err(Error::Failed("a unit of work panicked".to_owned())));
-    let (keep, trail) = (outcome.is_ok(), std::mem::take(&mut tx.trail));
+    let (keep, trail, counts) = (outcome.is_ok(), std::mem::take(&mut tx.trail), tx.counts.clone());
     let tell = Box::new(move |committed: Result<(), Error>| {
         if keep && committed.is_ok() {
-            trail.iter().for_each(Line::log);
+            trail.iter().for_each(|line| line.tell(&counts));
         }
         // Nobody listens any more when the client went away; the work stands all the same.
         let _ = reply.send(committed.and(outcome));

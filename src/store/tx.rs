@@ -6,14 +6,16 @@ use sqlx::sqlite::SqliteRow;
 use sqlx::{ColumnIndex, Decode, Postgres, Row as _, Sqlite, SqliteConnection, Type};
 
 use super::Error;
-use super::audit::Line;
+use super::audit::{Counts, Line};
 
 /// A transaction that somebody else begins and ends. The SQL is one text for both databases.
 pub(crate) struct Tx {
     pub(super) connection: Connection,
     /// How many mails may wait before a code is refused; see [`crate::mail::post`].
     pub(crate) mail_queue: u32,
-    /// What is written to the log once this is committed.
+    /// Where the outcomes in `trail` are counted once this is committed …
+    pub(super) counts: Counts,
+    /// … and what is written to the log then.
     pub(super) trail: Vec<Line>,
 }
 
@@ -76,8 +78,8 @@ macro_rules! run {
 }
 
 impl Tx {
-    pub(super) fn new(connection: Connection, mail_queue: u32) -> Self {
-        Self { connection, mail_queue, trail: Vec::new() }
+    pub(super) fn new(connection: Connection, mail_queue: u32, counts: Counts) -> Self {
+        Self { connection, mail_queue, counts, trail: Vec::new() }
     }
 
     /// Runs a statement and returns how many rows it changed.

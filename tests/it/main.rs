@@ -45,6 +45,7 @@ mod mail_recovery;
 mod mail_words;
 mod mailed_codes;
 mod meanwhile;
+mod metrics;
 mod nodes;
 mod once;
 mod races;

@@ -84,6 +84,8 @@ impl Place for Process {
 pub(crate) struct Server {
     pub(crate) clock: Clock,
     pub(crate) http: Http,
+    /// The listener of the metrics, if there is one.
+    pub(crate) monitor: Option<Http>,
     url: String,
     settings: Vec<(String, String)>,
     stop: Option<oneshot::Sender<()>>,
@@ -155,6 +157,7 @@ impl Server {
         let _ = app::init_log(&config.log);
         let server = app::Server::start(config, clock.clone()).await.unwrap();
         let url = server.url().to_owned();
+        let monitor = server.metrics_address().map(|at| Http::new(&format!("http://{at}")));
         let (stop, stopped) = oneshot::channel();
         let running = tokio::spawn(async move {
             let until = async {
@@ -162,7 +165,16 @@ impl Server {
             };
             server.run_until(until).await.unwrap();
         });
-        Self { clock, http: Http::new(&url), url, settings, stop: Some(stop), running, _folder: folder }
+        Self {
+            clock,
+            http: Http::new(&url),
+            monitor,
+            url,
+            settings,
+            stop: Some(stop),
+            running,
+            _folder: folder,
+        }
     }
 }
 
