@@ -153,10 +153,10 @@ impl Browser {
             match self.wait(&mut socket, &uuid, &mut asked).await {
                 Outcome::Told(code) => {
                     self.history.note(Event::Told { uuid, code: code.clone() });
-                    return match code {
-                        Some(code) => self.exchange(&code).await,
-                        None => {}
-                    };
+                    if let Some(code) = code {
+                        self.exchange(&code).await;
+                    }
+                    return;
                 }
                 Outcome::Expired => return self.history.note(Event::Expired { uuid }),
                 Outcome::Lost => {}
