@@ -12,6 +12,7 @@ use super::world::login;
 use crate::auth::operator::{AccountFilter, Change};
 use crate::auth::{Credential, First};
 use crate::broker::Broker;
+use crate::domain::ids::PairingId;
 use crate::domain::secret::Ticket;
 
 /// Browsers that begin to wait in one seed, at most.
@@ -138,6 +139,13 @@ impl Run<'_> {
         let Some(id) = self.witness.borrow().waits[wait].id else { return };
         let (approved, token) = (self.chance.percent(75), &self.world.people[person].phones[phone].token);
         self.say(&line, Said::Answer { wait, id, approved, token: token.clone() });
+    }
+
+    /// A phone says yes.
+    pub(super) fn answer_from(&self, line: &Rc<Line>, wait: usize, id: PairingId) {
+        let Who::Phone(person, phone) = line.who else { return };
+        let token = self.world.people[person].phones[phone].token.clone();
+        self.say(line, Said::Answer { wait, id, approved: true, token });
     }
 
     fn scan(&mut self) {

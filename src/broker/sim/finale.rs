@@ -1,8 +1,9 @@
 //! After the storm: faults end, time moves on by a little, browsers come back, and every promise must have been kept.
 
+use std::rc::Rc;
 use std::time::Duration;
 
-use super::line::Who;
+use super::line::{Line, Who};
 use super::run::Run;
 use super::witness::Told;
 use super::world::TICKET_TTL;
@@ -28,7 +29,8 @@ impl Run<'_> {
         }
         self.rounds(4).await;
         self.check_waiting();
-        self.check_screens();
+        self.check_screens(false);
+        self.answer_in_calm().await;
         self.come_back().await;
         self.exchange_all().await;
         if self.is_broken() {
@@ -38,7 +40,8 @@ impl Run<'_> {
         self.wait(Duration::from_secs(90)).await;
         self.rounds(6).await;
         self.check_waiting();
-        self.check_screens();
+        self.check_screens(true);
+        self.check_ends();
     }
 
     async fn rounds(&mut self, rounds: u32) {
@@ -95,8 +98,43 @@ impl Run<'_> {
         self.world.latest() < until.plus(APART)
     }
 
-    /// Phones show what is asked, and nothing else.
-    fn check_screens(&self) {
+    /// No ask outlives its time.
+    fn check_ends(&self) {
+        let mut witness = self.witness.borrow_mut();
+        for wait in 0..witness.waits.len() {
+            let row = witness.waits[wait].row.clone();
+            let is_over = !matches!(row.as_ref().map(|row| &row.pairing.state), Some(State::Asked(_)));
+            witness.check(is_over, || format!("W{wait}: nobody has ended it: {}", short(row.as_ref())));
+        }
+    }
+
+    /// Without faults an answer is where its browser waits before any time goes by: it is rung, not found.
+    async fn answer_in_calm(&mut self) {
+        let waits = self.witness.borrow().waits.len();
+        for wait in 0..waits {
+            let row = self.witness.borrow().waits[wait].row.clone();
+            let Some(Stored { pairing, holder, .. }) = row else { continue };
+            let tag = holder.unwrap_or(pairing.id.tag());
+            let is_there = |line: &&Rc<Line>| {
+                line.is_open() && line.holds.get() == Some(wait) && self.nodes[line.node].tag == tag
+            };
+            let browser = self.lines.iter().find(is_there).cloned();
+            let shows = |line: &&Rc<Line>| {
+                line.is_open() && line.screen.borrow().iter().any(|s| (s.0, s.1) == (wait, pairing.asks))
+            };
+            let phone = self.lines.iter().find(shows).cloned();
+            let (Some(browser), Some(phone)) = (browser, phone) else { continue };
+            self.answer_from(&phone, wait, pairing.id);
+            self.rest().await;
+            let mut witness = self.witness.borrow_mut();
+            let is_answered = witness.answer(wait).is_some_and(|answer| answer.approved);
+            witness.check(!is_answered || !browser.is_open(), || format!("W{wait}: was not rung"));
+        }
+    }
+
+    /// Phones show what is asked, and nothing else. What is over by its own clock a phone takes off by itself, but in the
+    /// end everybody is told.
+    fn check_screens(&self, is_the_end: bool) {
         for line in self.lines.iter().filter(|line| line.is_open() && line.is_phone.get()) {
             let Who::Phone(person, _) = line.who else { continue };
             let mut witness = self.witness.borrow_mut();
@@ -107,9 +145,8 @@ impl Run<'_> {
                     row.pairing.asks == number
                         && matches!(row.pairing.state, State::Asked(ask) if ask.account == account)
                 });
-                // A phone takes what is over by its own clock off by itself.
-                let is_past =
-                    self.world.latest() >= ends || line.rung_late.borrow().contains(&(wait, number));
+                let is_past = (self.world.latest() >= ends && !is_the_end)
+                    || line.rung_late.borrow().contains(&(wait, number));
                 witness.check(stands || is_past, || {
                     format!("W{wait}: line {} still shows ask {number}: {}", line.number, short(row.as_ref()))
                 });

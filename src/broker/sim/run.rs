@@ -44,7 +44,7 @@ pub(super) enum Kind {
 }
 
 pub(super) struct Node {
-    tag: NodeTag,
+    pub(super) tag: NodeTag,
     pub(super) broker: Option<Arc<Broker>>,
     is_cut_off: bool,
     skew: i64,
