@@ -66,3 +66,4 @@ mod tokens;
 mod two_factor;
 mod two_factor_races;
 mod two_step;
+mod upgrade;

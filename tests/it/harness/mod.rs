@@ -107,6 +107,11 @@ impl Server {
         Self::run(settings, clock, Some(folder)).await
     }
 
+    /// A server on a store that is there already, with these settings; `folder` holds what it needs.
+    pub(crate) async fn start_on(settings: Vec<(String, String)>, folder: tempfile::TempDir) -> Self {
+        Self::run(settings, Clock::manual(START), Some(folder)).await
+    }
+
     /// Stops the server as SIGTERM would, and waits until it has drained.
     pub(crate) async fn stop(&mut self) {
         if let Some(stop) = self.stop.take() {
