@@ -33,8 +33,8 @@ use parking_lot::Mutex;
 use run::Run;
 use world::World;
 
-/// So many take half a minute on two cores that do nothing else.
-const SEEDS: u64 = 1500;
+/// So many take some twenty seconds on two cores that do nothing else.
+const SEEDS: u64 = 1000;
 /// Seeds that share a store.
 const SHARE: u64 = 100;
 /// Lines of history that a failure tells.
