@@ -8,7 +8,7 @@ use serde_json::json;
 use crate::harness::{Answer, Finished, Server, change_store, run, text_pairs};
 
 /// What is behind every hash in [`SCHEMES`].
-const PASSWORD: &str = "pleurer sous la pluie";
+pub(crate) const PASSWORD: &str = "pleurer sous la pluie";
 
 /// Hashes that other systems made: bcrypt and argon2-cffi for Python, passlib, Django, better-auth.
 pub(crate) const SCHEMES: &[(&str, &str)] = &[

@@ -28,7 +28,7 @@ pub(crate) use smtp::{Entrance, MailServer, Manner};
 pub(crate) use socket::Socket;
 pub(crate) use store::{
     StoreKind, await_number, change_store, dump, execute, number, signing_keys, store_kind, store_url,
-    text_pairs,
+    text_pairs, url_of,
 };
 pub(crate) use totp::App;
 pub(crate) use words::{claims, mailed_words, words_mailed};
@@ -107,9 +107,9 @@ impl Server {
         Self::run(settings, clock, Some(folder)).await
     }
 
-    /// A server on a store that is there already, with these settings; `folder` holds what it needs.
-    pub(crate) async fn start_on(settings: Vec<(String, String)>, folder: tempfile::TempDir) -> Self {
-        Self::run(settings, Clock::manual(START), Some(folder)).await
+    /// A server on a store that is there already; `settings` are those of [`all_settings`].
+    pub(crate) async fn on(settings: &[(String, String)]) -> Self {
+        Self::run(settings.to_vec(), Clock::manual(START), None).await
     }
 
     /// Stops the server as SIGTERM would, and waits until it has drained.
