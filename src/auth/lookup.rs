@@ -14,6 +14,10 @@ pub(super) async fn find(
     kind: Option<&str>,
     who: &Identifier,
 ) -> Result<Option<Account>, store::Error> {
+    // What could be no kind's name is looked for nowhere: not every store takes every text.
+    if kind.is_some_and(|kind| Kind::parse(kind).is_none()) {
+        return Ok(None);
+    }
     let found = match (kind, who) {
         (Some(kind), Identifier::Email(email)) => return accounts::by_email(tx, kind, email).await,
         (kind, Identifier::Phone(phone)) => accounts::by_phone(tx, kind, phone).await?,

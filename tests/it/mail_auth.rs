@@ -67,6 +67,30 @@ fn check_proof(token: &str, amr: &[&str], acr: &str) {
 }
 
 #[tokio::test]
+async fn a_kind_that_there_is_not_has_no_accounts_whatever_it_is_written_with() {
+    let server = Server::start(&[]).await;
+    server.person("ann").await;
+    let proof = server.mail_proof(ANN).await;
+    for kind in ["", "x", "P", "p ", "p\0", "\0", "\u{ffff}"] {
+        let more = json!({"type": kind, "password": PASSWORD});
+        sign_in(&server, &proof, &json!({"type": kind})).await.expect(404);
+        sign_in(&server, &proof, &more).await.expect(404);
+        server.http.mail_auth("recover-password", &proof, &more).await.expect(404);
+        server.http.mail_auth("create-account", &proof, &more).await.expect(400);
+        let login = json!({"identifier": ANN, "type": kind, "password": PASSWORD});
+        let refused = server.http.post("/api/v1/auth/login", &login).await;
+        assert!((400..500).contains(&refused.status), "{kind:?}: {refused:?}");
+        let login = json!({"email": ANN, "type": kind, "password": PASSWORD});
+        let refused = server.http.post("/api/auth/sign-in/email", &login).await;
+        assert!((400..500).contains(&refused.status), "{kind:?}: {refused:?}");
+        let login = json!({"username": ANN, "type": kind, "password": PASSWORD, "provider": "Authenticator"});
+        let refused = server.http.post("/users/two_step_verification_login", &login).await;
+        assert!((400..500).contains(&refused.status), "{kind:?}: {refused:?}");
+    }
+    sign_in(&server, &proof, &json!({"type": "p"})).await.expect(200);
+}
+
+#[tokio::test]
 async fn a_proof_opens_the_account_once_and_verifies_its_address() {
     let server = Server::start(&[]).await;
     server.person("ann").await;
