@@ -249,10 +249,12 @@ pub fn init_log(log: &Log) -> anyhow::Result<()> {
     );
     let filter =
         EnvFilter::try_new(&log.level).with_context(|| format!("log.level: {:?} is no level", log.level))?;
-    // Whatever the filter says: below this level tungstenite writes down whole frames, passwords and tokens in them.
-    let tells_no_frames =
-        filter_fn(|event| !event.target().contains("tungstenite") || *event.level() <= tracing::Level::INFO);
-    let kept = tracing_subscriber::registry().with(filter).with(tells_no_frames);
+    // Whatever the filter says: below this level tungstenite writes down whole frames, passwords and tokens in them, and
+    // the bus's client its URL with the password.
+    let tells_secrets = |target: &str| target.contains("tungstenite") || target.starts_with("async_nats");
+    let tells_none =
+        filter_fn(move |event| !tells_secrets(event.target()) || *event.level() <= tracing::Level::INFO);
+    let kept = tracing_subscriber::registry().with(filter).with(tells_none);
     let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
     // A second call, as in tests, keeps the first one's choice.
     let _ = match log.format {

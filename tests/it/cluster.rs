@@ -164,3 +164,24 @@ async fn a_draining_node_says_so_and_lets_its_sockets_go_in_waves() {
     assert!((1..=70).contains(&served), "{served} of 120 were not told to go at once");
     assert_eq!(a.wait().await, Some(0));
 }
+
+#[tokio::test]
+async fn the_bus_s_password_is_in_no_log() {
+    let (folder, mut nats) = (tempfile::tempdir().unwrap(), NatsServer::start().await);
+    let url = nats.url().replace("://", "://node:open-sesame@");
+    let settings = [("BUS__URL", url.as_str()), ("LOG__LEVEL", "trace"), ("SERVER__DRAIN", "1s")];
+    let settings = all_settings(&settings, &store_url(folder.path()).await, folder.path());
+    let log = folder.path().join("log");
+    let node = Process::start_logging(&["serve"], &settings, folder.path(), &log).await;
+    nats.until_heard(1, 0).await;
+    nats.kill().await;
+    soon("503", async || (node.http.get("/readyz").await.status == 503).then_some(())).await;
+    nats.begin().await;
+    nats.until_heard(1, 0).await;
+    node.signal("TERM").await;
+    assert_eq!(node.wait().await, Some(0));
+    let log = std::fs::read_to_string(&log).unwrap();
+    assert!(log.contains("bus: away"), "{log}");
+    let told = log.lines().find(|line| line.contains("open-sesame"));
+    assert_eq!(told, None);
+}
