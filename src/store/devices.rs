@@ -123,8 +123,8 @@ fn read(row: &Row) -> Result<Device, Error> {
         },
         approving: row.get::<Option<i64>>(7)?.is_some(),
         created_at: Timestamp(row.get(8)?),
-        // Devices of an older release have not been seen yet since.
+        // Devices of an older release have not been seen yet since they logged in.
         seen_at: Timestamp(row.get::<Option<i64>>(9)?.unwrap_or(row.get(8)?)),
-        seen_ip: row.get(10)?,
+        seen_ip: Some(row.get(10)?).filter(|ip: &String| !ip.is_empty()).map_or_else(|| row.get(6), Ok)?,
     })
 }
