@@ -15,7 +15,7 @@ use tokio::sync::Mutex;
 use crate::harness::{NatsServer, Process, StoreKind, all_settings, store_kind, store_url};
 use history::History;
 use nemesis::Nemesis;
-use proxy::Proxy;
+pub(crate) use proxy::Proxy;
 
 /// How many people log in at the same time, again and again.
 const PEOPLE: usize = 16;

@@ -58,6 +58,7 @@ mod seats;
 mod sessions;
 mod smtp;
 mod socket;
+mod store_away;
 mod text;
 mod tidy;
 mod timing;

@@ -1,4 +1,4 @@
-//! A TCP proxy in front of the bus that can be cut.
+//! A TCP proxy in front of the bus, or of PostgreSQL, that can be cut.
 
 use std::sync::Arc;
 
@@ -6,13 +6,13 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 
 /// Forwards to a port of this machine, while it is not cut.
-pub(super) struct Proxy {
+pub(crate) struct Proxy {
     port: u16,
     cut: Arc<watch::Sender<bool>>,
 }
 
 impl Proxy {
-    pub(super) async fn start(to: u16) -> Self {
+    pub(crate) async fn start(to: u16) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
         let cut = Arc::new(watch::Sender::new(false));
@@ -25,12 +25,12 @@ impl Proxy {
         Self { port, cut }
     }
 
-    pub(super) fn port(&self) -> u16 {
+    pub(crate) fn port(&self) -> u16 {
         self.port
     }
 
     /// Ends what goes through it and lets nothing more through, or lets it through again.
-    pub(super) fn set_cut(&self, cut: bool) {
+    pub(crate) fn set_cut(&self, cut: bool) {
         self.cut.send_replace(cut);
     }
 }
