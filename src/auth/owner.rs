@@ -66,6 +66,7 @@ impl Auth {
             }
             if all {
                 sessions::revoke_logins(tx, live.account, now).await?;
+                changed(tx, "session.revoke_all", live.account, None, &source, now).await?;
             }
             end_device(tx, live.account, live.device, &source, now).await
         };

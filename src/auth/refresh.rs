@@ -13,7 +13,7 @@ use crate::domain::secret::{AccessToken, RefreshToken};
 use crate::domain::time::Timestamp;
 use crate::mail::{self, Letter};
 use crate::store::sessions::Live;
-use crate::store::{self, Tx, accounts, devices, refresh, sessions};
+use crate::store::{self, Tx, accounts, devices, refresh, sessions, tickets};
 
 /// A refresh token on its way into the store.
 pub(super) struct Fresh {
@@ -72,10 +72,8 @@ impl Auth {
             let Some(live) = sessions::live(tx, kept.session, now).await? else {
                 return Ok(Outcome::Unknown);
             };
-            if kept.expires_at <= now {
-                return Ok(Outcome::Unknown);
-            }
-            if refresh::replace(tx, &old, now).await? {
+            let is_over = kept.expires_at <= now;
+            if !is_over && refresh::replace(tx, &old, now).await? {
                 next.keep(tx, kept.session, now).await?;
                 sessions::renew(tx, kept.session, now.plus(next.ttl), now).await?;
                 devices::seen(tx, live.device, &ip, now).await?;
@@ -91,7 +89,13 @@ impl Auth {
             if let Some(at) = repeated.filter(|_| unused) {
                 return Ok(Outcome::Replaced(Box::new(live), at));
             }
+            // One that was over before it was shown is nothing; a repeat may come after the end of what it repeats.
+            if is_over && repeated.is_none() {
+                return Ok(Outcome::Unknown);
+            }
             sessions::revoke_device(tx, live.device, now).await?;
+            // What a thief's phone has approved ends with it.
+            tickets::kill_of_device(tx, live.device, now).await?;
             changed(tx, "refresh.reused", live.account, Some(live.device), &ip, now).await?;
             let letter = Letter::RefreshReused { device: &live.device_name, source: &ip };
             mail::post(tx, letter, &live.email, live.language, now).await?;

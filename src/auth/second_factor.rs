@@ -149,7 +149,9 @@ impl SecondFactor {
         let (has_app, takes_mail) =
             (methods.contains(&Method::Authenticator), methods.contains(&Method::Email));
         // While mail is barred a code is one of the app, and counts as such: else the bar would let it be guessed at.
-        let has_mail = takes_mail && !account.mail_barred;
+        let takes_mail_now = takes_mail && !account.mail_barred;
+        // Nor are mailed codes that are worn out a place to count what was guessed at the app.
+        let has_mail = takes_mail_now && !(has_app && self.is_worn_out(tx, account, Method::Email).await?);
         if !has_app && takes_mail && account.mail_barred {
             return Ok(Err(Error::NotAnEmailMethod));
         }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use serde_json::{Value, json};
 
+use crate::device_login::login;
 use crate::harness::{Answer, PASSWORD, Person, Server, letters_to, mailed_code, run, text_pairs};
 
 /// The tokens of a login by both steps, the way that hands out refresh tokens.
@@ -204,4 +205,33 @@ async fn what_is_none_or_a_stopped_account_s_gets_nothing() {
     let arguments = ["account", "enable", "--kind", "p", "--email", &ann.email];
     assert_eq!(run(&arguments, server.settings(), folder.path(), "").await.code, Some(0));
     refresh(&server, &token).await.expect(401);
+}
+
+#[tokio::test]
+async fn a_repeat_is_forgiven_over_the_end_of_the_token_that_it_shows() {
+    let server = Server::start(&[("REFRESH__TTL", "60s"), ("SESSION__TTL", "60s")]).await;
+    let ann = ann(&server).await;
+    let (_, token) = tokens(&server, &ann).await;
+    server.clock.advance(Duration::from_secs(59));
+    let first = refresh(&server, &token).await.expect(200).json();
+    server.clock.advance(Duration::from_secs(2));
+    let again = refresh(&server, &token).await.expect(200).json();
+    assert_eq!(again["refresh_token"], first["refresh_token"]);
+    assert_eq!(claims(&told(&again, "access_token")), claims(&told(&first, "access_token")));
+    server.clock.advance(Duration::from_secs(8));
+    refresh(&server, &token).await.expect(401);
+}
+
+#[tokio::test]
+async fn with_the_session_of_a_phone_end_the_logins_that_it_approved() {
+    let server = Server::start(&[]).await;
+    let ann = server.person("ann").await;
+    let done = login(&server, &ann, &json!({"device_name": "Pixel"})).await.expect(200).json();
+    let mut phone = ann.bind_with(&server, told(&done, "access_token")).await;
+    let token = told(&done, "refresh_token");
+    refresh(&server, &token).await.expect(200);
+    let ticket = phone.approved_code(&server, &ann).await;
+    server.clock.advance(Duration::from_secs(10));
+    refresh(&server, &token).await.expect(401);
+    ann.exchange(&ticket).await.expect(400);
 }

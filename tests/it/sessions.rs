@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::device_login::{login, post, refusal, told};
-use crate::harness::{Answer, Browser, Person, Server, current_device};
+use crate::harness::{Answer, Browser, Person, Server, current_device, number};
 
 const PATH: &str = "/api/v1/auth/sessions";
 
@@ -193,4 +193,7 @@ async fn a_logout_of_all_spares_the_other_phones() {
     for (token, is_alive) in [(&laptop, false), (&desk, false), (&phone.token, true), (&ann.token, false)] {
         check_alive(&server, token, is_alive).await;
     }
+    // The trail says so, once: the other paths ended one session each.
+    let rows = "SELECT COUNT(*) FROM audit WHERE event = 'session.revoke_all' AND outcome = 'ok'";
+    assert_eq!(number(server.settings(), rows).await, 1);
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::json;
 
 use super::{login, post, refusal, verify, with_mail, with_phone_and_mail};
-use crate::harness::{App, Person, Phone, Server, mailed_code, text_pairs, wrong};
+use crate::harness::{App, Person, Phone, Server, change_store, mailed_code, text_pairs, wrong};
 
 const MINUTE: Duration = Duration::from_secs(60);
 
@@ -166,4 +166,24 @@ async fn tickets_that_are_none_are_throttled_and_count_against_nobody() {
     refusal(verify(&server, &ann, &"A".repeat(43), &json!({})).await, 429);
     assert_eq!(runs(&server).await, []);
     verify(&server, &ann, &phone.backup_codes[0], &json!({})).await.expect(200);
+}
+
+#[tokio::test]
+async fn mailed_codes_that_are_worn_out_take_no_guess_at_the_app() {
+    let server = Server::start(&[]).await;
+    let ann = with_mail(&server, "ann").await;
+    change_store(
+        &server,
+        "INSERT INTO factor_failures (account_id, method, run) SELECT id, 'EMAIL', 100 FROM accounts",
+    )
+    .await;
+    let app = ann.bind_app(&server, &ann.token).await;
+    server.clock.advance(MINUTE);
+    // Anybody can have one sent, and it opens nothing.
+    post(&server, "2fa/request-otp", &json!({"identifier": ann.email})).await.expect(201);
+    let code = mailed_code(&server, &ann.email).await;
+    refusal(verify(&server, &ann, &app.wrong_code(&server), &json!({})).await, 401);
+    refusal(verify(&server, &ann, &code, &json!({})).await, 401);
+    assert_eq!(runs(&server).await, [run("AUTHENTIFICATOR", 2), run("EMAIL", 100)]);
+    verify(&server, &ann, &app.code(&server), &json!({})).await.expect(200);
 }
