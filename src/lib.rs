@@ -15,7 +15,7 @@
 //! | [`crypto`] | password hashes, JWT and keys, randomness, sealed secrets | the store |
 //! | [`config`] | typed settings over the embedded `config.toml` | |
 //! | `store` | SQLite or PostgreSQL, one file of SQL per aggregate | use cases |
-//! | `mail` | letters to owners and their delivery out of the outbox | accounts, use cases |
+//! | `mail` | letters to owners and their delivery out of the outbox | use cases |
 //! | `auth` | the use cases, the one mint, `auth::Error` with stable codes | HTTP, sockets |
 //! | `bus` | how nodes wake each other up | who listens |
 //! | `broker` | the browsers that wait and the phones that answer, in memory | JSON, HTTP |

@@ -234,7 +234,7 @@ impl Auth {
             sessions::revoke_others(tx, live.account, live.id, *now).await?;
             rotate_session(tx, &owner, rotate).await?;
             changed(tx, "factor.all_off", live.account, None, source, *now).await?;
-            mail::post(tx, Letter::TwoFactorOff { source }, &live.email, live.language, *now).await?;
+            mail::notify(tx, live.account, Letter::TwoFactorOff { source }, *now).await?;
             Ok(Ok(()))
         };
         self.as_owner(live, Demand::Fresh(Some(password)), source, move |tx, owner| {
@@ -279,7 +279,7 @@ pub(super) async fn turn_on(tx: &mut Tx, owner: &Owner, method: Method) -> Resul
     sessions::revoke_others(tx, live.account, live.id, *now).await?;
     changed(tx, "factor.on", live.account, None, source, *now).await?;
     if is_new || method == Method::Authenticator {
-        mail::post(tx, Letter::FactorAdded { method, source }, &live.email, live.language, *now).await?;
+        mail::notify(tx, live.account, Letter::FactorAdded { method, source }, *now).await?;
     }
     Ok(())
 }

@@ -90,14 +90,8 @@ impl Auth {
             sessions::revoke_others(tx, live.account, live.id, now).await?;
             changed(tx, "factor.on", live.account, Some(device), &source, now).await?;
             let name = devices::name(tx, device).await?;
-            mail::post(
-                tx,
-                Letter::PhoneAdded { device: &name, source: &source },
-                &live.email,
-                live.language,
-                now,
-            )
-            .await?;
+            mail::notify(tx, live.account, Letter::PhoneAdded { device: &name, source: &source }, now)
+                .await?;
             let methods = factors::methods(tx, live.account).await?;
             Ok(Ok((methods, makes_codes)))
         };
@@ -131,14 +125,8 @@ impl Auth {
             sessions::revoke_others(tx, live.account, live.id, now).await?;
             changed(tx, "device.stop_approving", live.account, Some(device), &source, now).await?;
             let name = devices::name(tx, device).await?;
-            mail::post(
-                tx,
-                Letter::PhoneRemoved { device: &name, source: &source },
-                &live.email,
-                live.language,
-                now,
-            )
-            .await?;
+            mail::notify(tx, live.account, Letter::PhoneRemoved { device: &name, source: &source }, now)
+                .await?;
             Ok(Ok(()))
         };
         let demand = Demand::Fresh(password);
@@ -174,14 +162,7 @@ impl Auth {
             }
             sessions::revoke_others(tx, live.account, live.id, now).await?;
             changed(tx, "factor.off", live.account, None, &source, now).await?;
-            mail::post(
-                tx,
-                Letter::FactorRemoved { method, source: &source },
-                &live.email,
-                live.language,
-                now,
-            )
-            .await?;
+            mail::notify(tx, live.account, Letter::FactorRemoved { method, source: &source }, now).await?;
             Ok(Ok(()))
         };
         let demand = Demand::Fresh(password);
@@ -210,8 +191,7 @@ impl Auth {
             factors::replace_codes(tx, live.account, &hashes, now).await?;
             sessions::revoke_others(tx, live.account, live.id, now).await?;
             changed(tx, "backup_codes.new", live.account, None, &source, now).await?;
-            mail::post(tx, Letter::CodesReplaced { source: &source }, &live.email, live.language, now)
-                .await?;
+            mail::notify(tx, live.account, Letter::CodesReplaced { source: &source }, now).await?;
             Ok(Ok(()))
         };
         let demand = Demand::Fresh(password);

@@ -285,9 +285,7 @@ impl Recovery {
         tickets::kill(tx, id, now).await?;
         trusts::revoke_all(tx, id).await?;
         changed(tx, "password.recover", id, None, &source, now).await?;
-        let (letter, language) =
-            (Letter::PasswordRecovered { source: &source }, account.language.unwrap_or_default());
-        mail::post(tx, letter, account.email.as_given(), language, now).await?;
+        mail::notify(tx, id, Letter::PasswordRecovered { source: &source }, now).await?;
         Ok(Ok(id))
     }
 }

@@ -126,8 +126,7 @@ impl Auth {
             tickets::kill(tx, live.account, now).await?;
             trusts::revoke_all(tx, live.account).await?;
             changed(tx, "password.change", live.account, None, &source, now).await?;
-            mail::post(tx, Letter::PasswordChanged { source: &source }, &live.email, live.language, now)
-                .await?;
+            mail::notify(tx, live.account, Letter::PasswordChanged { source: &source }, now).await?;
             Ok(Ok(()))
         };
         let demand = Demand::Fresh(Some(old));

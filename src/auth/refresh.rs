@@ -98,7 +98,7 @@ impl Auth {
             tickets::kill_of_device(tx, live.device, now).await?;
             changed(tx, "refresh.reused", live.account, Some(live.device), &ip, now).await?;
             let letter = Letter::RefreshReused { device: &live.device_name, source: &ip };
-            mail::post(tx, letter, &live.email, live.language, now).await?;
+            mail::notify(tx, live.account, letter, now).await?;
             Ok(Outcome::Reused)
         };
         match self.store.write(move |tx| Box::pin(async move { unit(tx).await })).await? {

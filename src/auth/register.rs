@@ -103,8 +103,7 @@ impl Auth {
             }
             if let Some(owner) = accounts::by_email(tx, &kind, &email).await? {
                 let letter = Letter::RegistrationTried { source: &source };
-                mail::post(tx, letter, owner.email.as_given(), owner.language.unwrap_or_default(), now)
-                    .await?;
+                mail::notify(tx, owner.id, letter, now).await?;
             }
             Ok(None)
         };

@@ -253,7 +253,7 @@ impl SecondFactor {
             return Ok(());
         }
         let letter = Letter::CodesLow { left, source: &self.source };
-        mail::post(tx, letter, account.email.as_given(), account.language.unwrap_or_default(), self.now).await
+        mail::notify(tx, account.id, letter, self.now).await
     }
 
     /// Counter (a) of CONTRACT.md section 1 (NIST SP 800-63B-4 §3.2.2).
@@ -274,7 +274,7 @@ impl SecondFactor {
             factors::turn_off(tx, account.id, method).await?;
         }
         let letter = Letter::Locked { source: &self.source };
-        mail::post(tx, letter, account.email.as_given(), account.language.unwrap_or_default(), self.now).await
+        mail::notify(tx, account.id, letter, self.now).await
     }
 }
 

@@ -11,12 +11,28 @@ mod templates;
 pub(crate) use courier::Courier;
 pub(crate) use letter::Letter;
 
+use crate::domain::ids::AccountId;
 use crate::domain::language::Language;
 use crate::domain::time::Timestamp;
 use crate::store::outbox::{self, Promise};
-use crate::store::{Error, Tx};
+use crate::store::{Error, Tx, accounts};
 
-/// Promises a letter as part of a unit of work: it is sent if, and only if, the unit is committed.
+/// Promises a notice to an account's owner, in the account's language. Nothing goes to an address that was not proven: a
+/// stranger may have registered it, and its owner never asked for anything.
+///
+/// # Errors
+/// The store's.
+pub(crate) async fn notify(
+    tx: &mut Tx,
+    account: AccountId,
+    letter: Letter<'_>,
+    now: Timestamp,
+) -> Result<(), Error> {
+    let Some((recipient, language)) = accounts::notice_address(tx, account).await? else { return Ok(()) };
+    post(tx, letter, &recipient, language, now).await
+}
+
+/// Promises a code or words to an address as part of a unit of work: they are sent if, and only if, the unit is committed.
 ///
 /// # Errors
 /// [`Error::Full`] for a code when `mail.queue` letters wait: somebody would look for it in vain. Other letters are

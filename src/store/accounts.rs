@@ -38,6 +38,7 @@ const BY_ADDRESS: &str = concat!("SELECT ", columns!(), " FROM accounts WHERE em
 const BY_PHONE: &str =
     concat!("SELECT ", columns!(), " FROM accounts WHERE phone = $1 AND (kind = $2 OR $2 = '') ORDER BY id");
 const BY_ID: &str = concat!("SELECT ", columns!(), " FROM accounts WHERE id = $1");
+const NOTICE_ADDRESS: &str = "SELECT email, language FROM accounts WHERE id = $1 AND verified = 1";
 const LIST: &str = concat!("SELECT ", columns!(), " FROM accounts ORDER BY kind, email_key");
 const DISABLE: &str =
     "UPDATE accounts SET disabled_at = COALESCE(disabled_at, $2), updated_at = $2 WHERE id = $1";
@@ -120,6 +121,12 @@ pub(crate) async fn by_phone(tx: &mut Tx, kind: Option<&str>, phone: &Phone) -> 
 
 pub(crate) async fn by_id(tx: &mut Tx, id: AccountId) -> Result<Option<Account>, Error> {
     tx.optional(BY_ID, [arg(id.0)]).await?.map(|row| read(&row)).transpose()
+}
+
+/// Where notices of the account go and in which language; `None` while nothing shows that the address is its owner's.
+pub(crate) async fn notice_address(tx: &mut Tx, id: AccountId) -> Result<Option<(String, Language)>, Error> {
+    let row = tx.optional(NOTICE_ADDRESS, [arg(id.0)]).await?;
+    row.map(|row| Ok((row.get(0)?, Language::from_tag(row.get(1)?).unwrap_or_default()))).transpose()
 }
 
 pub(crate) async fn list(tx: &mut Tx) -> Result<Vec<Account>, Error> {

@@ -2,7 +2,6 @@
 
 use super::{Error, Row, Tx, arg};
 use crate::domain::ids::{AccountId, DeviceId, SessionId};
-use crate::domain::language::Language;
 use crate::domain::time::Timestamp;
 
 const INSERT: &str = "INSERT INTO sessions (uuid, account_id, device_id, client_id, amr, acr, auth_time, proved_at, created_at, expires_at, token, ip, agent, renewed_at) \
@@ -14,8 +13,8 @@ macro_rules! live {
     ($key:literal, $more:literal, $order:literal) => {
         concat!(
             "SELECT s.account_id, s.device_id, s.client_id, s.amr, s.acr, s.auth_time, s.proved_at, s.expires_at, \
-             d.approving_since, d.name, a.kind, a.email, a.uuid, a.language, s.uuid, s.created_at, s.renewed_at, s.ip, s.agent, \
-             d.seen_at, d.seen_ip",
+             d.approving_since, d.name, a.kind, a.email, a.uuid, d.seen_ip, s.uuid, s.created_at, s.renewed_at, s.ip, s.agent, \
+             d.seen_at",
             $more,
             " FROM sessions s JOIN accounts a ON a.id = s.account_id JOIN devices d ON d.id = s.device_id WHERE ",
             $key,
@@ -74,8 +73,6 @@ pub(crate) struct Live {
     pub(crate) account_uuid: uuid::Uuid,
     pub(crate) kind: String,
     pub(crate) email: String,
-    /// The language of the account's mail.
-    pub(crate) language: Language,
     pub(crate) device: DeviceId,
     pub(crate) device_name: String,
     /// Whether its device may approve logins.
@@ -141,10 +138,10 @@ pub(crate) async fn list(tx: &mut Tx, account: AccountId, now: Timestamp) -> Res
     let listed = |row: &Row| {
         Ok(Listed {
             live: read(row)?,
-            device_type: row.get(21)?,
-            os: row.get(22)?,
-            browser: row.get(23)?,
-            location: row.get(24)?,
+            device_type: row.get(20)?,
+            os: row.get(21)?,
+            browser: row.get(22)?,
+            location: row.get(23)?,
         })
     };
     tx.all(OF_ACCOUNT, [arg(account.0), arg(now)]).await?.iter().map(listed).collect()
@@ -223,7 +220,7 @@ fn read(row: &Row) -> Result<Live, Error> {
         ip: row.get(17)?,
         agent: row.get(18)?,
         seen_at: row.get::<Option<i64>>(19)?.map(Timestamp),
-        seen_ip: row.get(20)?,
+        seen_ip: row.get(13)?,
         account: AccountId(row.get(0)?),
         device: DeviceId(row.get(1)?),
         client_id: row.get(2)?,
@@ -236,7 +233,6 @@ fn read(row: &Row) -> Result<Live, Error> {
         device_name: row.get(9)?,
         kind: row.get(10)?,
         email: row.get(11)?,
-        language: Language::from_tag(row.get(13)?).unwrap_or_default(),
         account_uuid: row.get::<String>(12)?.parse().map_err(damaged)?,
     })
 }

@@ -178,7 +178,7 @@ async fn an_old_proof_is_not_enough_and_a_password_freshens_it() {
 #[tokio::test]
 async fn mail_that_waits_is_named_without_what_it_says() {
     let server = Server::start(&[]).await;
-    let ann = server.person("ann").await;
+    let ann = server.proven_person("ann").await;
     let waiting = "INSERT INTO outbox (recipient, subject, body, html, created_at, due_at, attempts) \
                    VALUES ('ann@example.org', 'Your code', 'The code is 482913', '', 1795305600000, 9999999999999, 1)";
     execute(server.settings(), waiting.to_owned()).await;

@@ -19,7 +19,7 @@ struct Fort {
 impl Fort {
     async fn new(settings: &[(&str, &str)]) -> Self {
         let server = Server::start(settings).await;
-        let (ann, phone) = server.person_with_phone("ann").await;
+        let (ann, phone) = server.proven_person_with_phone("ann").await;
         ann.turn_mail_on(&server, &phone.token).await;
         let app = ann.bind_app(&server, &phone.token).await;
         // A phone that was bound before a block began: not in the same millisecond.

@@ -51,7 +51,7 @@ async fn mailed_codes_bring_ten_backup_codes_when_they_are_the_first_method() {
 #[tokio::test]
 async fn without_the_last_method_everything_is_off_and_forgotten() {
     let server = Server::start(&[]).await;
-    let ann = server.person("ann").await;
+    let ann = server.proven_person("ann").await;
     let codes = ann.turn_mail_on(&server, &ann.token).await["backup_codes"].clone();
     let app = ann.bind_app(&server, &ann.token).await;
     ann.begin_app(&server, &ann.token).await;
@@ -97,7 +97,7 @@ async fn turning_a_method_on_ends_other_sessions() {
 #[tokio::test]
 async fn an_owner_is_told_of_every_change() {
     let server = Server::start(&[]).await;
-    let ann = server.person("ann").await;
+    let ann = server.proven_person("ann").await;
     let codes = ann.turn_mail_on(&server, &ann.token).await["backup_codes"].clone();
     ann.bind_app(&server, &ann.token).await;
     server.http.delete_as(&ann.token, "/dashboard/2fa/EMAIL").await.expect(200);
@@ -190,7 +190,7 @@ async fn trust(server: &Server, person: &Person, backup_code: &Value) {
 #[tokio::test]
 async fn trusted_devices_are_listed_and_revoked_by_their_owner_alone() {
     let server = Server::start(&[]).await;
-    let ann = server.person("ann").await;
+    let ann = server.proven_person("ann").await;
     let codes = ann.turn_mail_on(&server, &ann.token).await["backup_codes"].clone();
     let bob = server.person("bob").await;
     bob.turn_mail_on(&server, &bob.token).await;

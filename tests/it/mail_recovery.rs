@@ -43,7 +43,7 @@ fn new(more: &Value) -> Value {
 #[tokio::test]
 async fn a_new_password_ends_what_hung_on_the_old_one() {
     let server = Server::start(&[]).await;
-    let (ann, mut phone) = server.person_with_phone("ann").await;
+    let (ann, mut phone) = server.proven_person_with_phone("ann").await;
     let laptop = ann.laptop(&phone.backup_codes[0]).await;
     let ticket = phone.approved_code(&server, &ann).await;
     let (mut browser, _) = ann.asking_browser(&server).await;

@@ -5,8 +5,8 @@ use std::time::Duration;
 use serde_json::json;
 
 use crate::harness::{
-    Certificate, Entrance, MailServer, Manner, Process, Server, all_settings, await_number, eventually, run,
-    store_url,
+    Certificate, Entrance, MailServer, Manner, Process, Server, all_settings, await_number, eventually,
+    execute, run, store_url,
 };
 
 const ANN: &str = "ann@example.org";
@@ -28,7 +28,7 @@ async fn provoke(server: &Server, email: &str) {
 async fn a_letter_comes_in_two_forms() {
     let mail = MailServer::start(Entrance::Open).await;
     let server = sending(&mail, &[("MAIL__FROM", "Empfang Zürich <desk@example.org>")]).await;
-    server.person("ann").await;
+    server.proven_person("ann").await;
     provoke(&server, ANN).await;
     let letter = mail.await_mail(ANN, 1).await;
     assert_eq!(letter.subject, "Somebody tried to register with your address");
@@ -52,7 +52,7 @@ async fn login_and_letters_wait_for_tls() {
     for entrance in [Entrance::StartTls("PLAIN"), Entrance::StartTls("LOGIN"), Entrance::Tls] {
         let mail = MailServer::start(entrance).await;
         let server = sending(&mail, &[]).await;
-        server.person("ann").await;
+        server.proven_person("ann").await;
         for nth in 1..=3 {
             provoke(&server, ANN).await;
             mail.await_mail(ANN, nth).await;
@@ -71,7 +71,7 @@ async fn login_and_letters_wait_for_tls() {
 async fn a_server_without_starttls_is_told_nothing() {
     let mail = MailServer::start(Entrance::Open).await;
     let server = Server::start(&[("MAIL__SMTP_URL", &mail.url_with_starttls())]).await;
-    server.person("ann").await;
+    server.proven_person("ann").await;
     provoke(&server, ANN).await;
     mail.await_over(1).await;
     server.clock.advance(Duration::from_secs(30));
@@ -88,7 +88,7 @@ async fn a_server_with_a_stranger_s_certificate_is_told_nothing() {
         for issuer in [other.file("cert.pem"), String::new()] {
             let mail = MailServer::start(entrance).await;
             let server = Server::start(&[("MAIL__SMTP_URL", &mail.url()), ("MAIL__SMTP_CA", &issuer)]).await;
-            server.person("ann").await;
+            server.proven_person("ann").await;
             provoke(&server, ANN).await;
             mail.await_over(1).await;
             let heard = mail.heard();
@@ -107,8 +107,8 @@ async fn a_letter_outlives_its_mail_server_and_this_one_and_comes_once() {
     let mail = MailServer::start(Entrance::Open).await;
     mail.behave(Manner::HangUp);
     let mut server = sending(&mail, &[]).await;
-    server.person("ann").await;
-    server.person("ben").await;
+    server.proven_person("ann").await;
+    server.proven_person("ben").await;
     provoke(&server, ANN).await;
     mail.await_over(1).await;
     server.restart().await;
@@ -127,7 +127,7 @@ async fn not_now_is_tried_again_later_each_time() {
     let mail = MailServer::start(Entrance::Open).await;
     mail.behave(Manner::Answer("451 4.7.1 not now"));
     let server = sending(&mail, &[]).await;
-    server.person("ann").await;
+    server.proven_person("ann").await;
     provoke(&server, ANN).await;
     mail.await_heard("RCPT", 1).await;
     mail.await_over(1).await;
@@ -156,7 +156,7 @@ async fn a_mail_whose_reply_was_lost_is_recognised_when_it_comes_again() {
     let mail = MailServer::start(Entrance::Open).await;
     mail.behave(Manner::LoseReply);
     let server = sending(&mail, &[]).await;
-    server.person("ann").await;
+    server.proven_person("ann").await;
     provoke(&server, ANN).await;
     let first = mail.await_mail(ANN, 1).await;
     mail.behave(Manner::Take);
@@ -174,8 +174,8 @@ async fn a_server_that_hangs_holds_up_nobody_else() {
     let mail = MailServer::start(Entrance::Open).await;
     mail.behave(Manner::HangFor(ANN));
     let server = sending(&mail, &[("MAIL__TIMEOUT", "10s")]).await;
-    let ann = server.person("ann").await;
-    server.person("ben").await;
+    let ann = server.proven_person("ann").await;
+    server.proven_person("ben").await;
     for nth in 1..=3 {
         provoke(&server, ANN).await;
         mail.await_heard("RCPT TO:<ann@example.org>", nth).await;
@@ -201,7 +201,7 @@ async fn a_server_that_hangs_holds_up_nobody_else() {
 async fn no_field_of_a_client_becomes_a_header_or_a_recipient() {
     let mail = MailServer::start(Entrance::Open).await;
     let server = sending(&mail, &[]).await;
-    let ann = server.person("ann").await;
+    let ann = server.proven_person("ann").await;
     let evil = "Pixel\r\nBcc: eve@example.org\r\n\r\n.\r\n482913\r\nRCPT TO:<eve@example.org>";
     let token = ann.post("login", &json!({"name_device": evil})).await.token();
     let phone = ann.bind_with(&server, token).await;
@@ -238,6 +238,7 @@ async fn a_refused_mail_is_reported_and_the_log_keeps_every_secret() {
     let body = |email: &str| json!({"email": email, "password": "another horse entirely", "name": "Eve"});
     process.http.post("/auth/p/register", &body(ANN)).await.expect(200);
     process.http.post("/auth/p/register", &body("ben@example.org")).await.expect(200);
+    execute(&settings, "UPDATE accounts SET verified = 1".to_owned()).await;
     process.http.post("/auth/p/register", &body(ANN)).await.expect(400);
     let read = || std::fs::read_to_string(&log).unwrap();
     eventually("the report", || read().contains("a mail is given up").then_some(())).await;
@@ -260,7 +261,7 @@ async fn notices_beyond_the_queue_are_dropped_and_nothing_else_fails() {
     let mail = MailServer::start(Entrance::Open).await;
     mail.behave(Manner::HangUp);
     let server = sending(&mail, &[("MAIL__QUEUE", "1")]).await;
-    server.person("ann").await;
+    server.proven_person("ann").await;
     for _ in 0..5 {
         provoke(&server, ANN).await;
     }
@@ -301,8 +302,8 @@ async fn while_too_many_mails_wait_no_code_is_promised_to_anybody() {
     // Nobody listens on this port of the machine.
     let settings = [("MAIL__SMTP_URL", "smtp://127.0.0.1:9?tls=none"), ("MAIL__QUEUE", "1")];
     let server = Server::start(&settings).await;
-    let ann = server.person("ann").await;
-    server.person("bob").await;
+    let ann = server.proven_person("ann").await;
+    server.proven_person("bob").await;
     let ask = async |email: &str| {
         let answer = server.http.post("/auth/sending_email", &json!({"email": email})).await;
         (answer.status, answer.text.clone(), answer.header("retry-after").to_owned())

@@ -132,6 +132,6 @@ impl Order {
         let name = &self.login.device.name;
         accounts::remember(tx, account.id, self.now).await?;
         let letter = Letter::DeviceTrusted { device: name, source: &self.login.device.ip };
-        mail::post(tx, letter, account.email.as_given(), account.language.unwrap_or_default(), self.now).await
+        mail::notify(tx, account.id, letter, self.now).await
     }
 }

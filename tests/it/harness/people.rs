@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{Answer, Http, Place, Server, Socket};
+use super::{Answer, Http, Place, Server, Socket, execute};
 
 pub(crate) const PASSWORD: &str = "correct horse battery";
 
@@ -34,6 +34,26 @@ impl Server {
     /// Registers somebody of a kind.
     pub(crate) async fn person_of(&self, kind: &'static str, name: &str) -> Person {
         Person::register(&self.http, kind, &format!("{name}@example.org")).await
+    }
+
+    /// Registers a patient whose address counts as proven: such owners get notices, too.
+    pub(crate) async fn proven_person(&self, name: &str) -> Person {
+        let person = self.person(name).await;
+        self.prove_address(&person.email).await;
+        person
+    }
+
+    /// Makes an address count as proven without the mail that would prove it.
+    pub(crate) async fn prove_address(&self, email: &str) {
+        let proven = "UPDATE accounts SET verified = 1, verified_at = created_at WHERE email = ";
+        execute(self.settings(), format!("{proven}'{email}'")).await;
+    }
+
+    /// The same as [`Server::person_with_phone`] with a proven address.
+    pub(crate) async fn proven_person_with_phone(&self, name: &str) -> (Person, Phone) {
+        let person = self.proven_person(name).await;
+        let phone = person.bind_phone(self).await;
+        (person, phone)
     }
 
     /// A patient with an approving phone that is online, and that phone.
