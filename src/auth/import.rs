@@ -71,6 +71,7 @@ fn row(account: Imported, now: Timestamp) -> (accounts::New, Timestamp) {
         phone: account.phone,
         password: account.password,
         verified: account.verified,
+        vouched: true,
         language: account.language,
         image: String::new(),
     };

@@ -5,6 +5,7 @@ use crate::domain::account::{Account, Kind};
 use crate::domain::factor::Method;
 use crate::domain::ids::AccountId;
 use crate::domain::phone::Identifier;
+use crate::domain::time::Timestamp;
 use crate::store::{self, Tx, accounts, factors};
 
 /// What [`Auth::find`] does, inside of a unit of work.
@@ -25,14 +26,23 @@ pub(super) async fn find(
             accounts::by_address(tx, who.key()).await?
         }
     };
-    let place = |account: &Account| kinds.iter().position(|kind| kind.id == account.kind);
-    Ok(found.into_iter().min_by_key(|account| (!account.verified, place(account).unwrap_or(usize::MAX))))
+    Ok(found.into_iter().min_by_key(|account| rank(kinds, account)))
+}
+
+/// Which of several accounts is meant; the least is. Among verified ones the kinds' order decides. Among the others it
+/// must not: a stranger could register somebody's address under an earlier kind. There the oldest comes first, and what
+/// an operator made before what anybody could register.
+fn rank(kinds: &[Kind], account: &Account) -> (bool, bool, usize, Timestamp, i64) {
+    let place = kinds.iter().position(|kind| kind.id == account.kind).unwrap_or(usize::MAX);
+    let place = if account.verified { place } else { 0 };
+    (!account.verified, !account.verified && !account.vouched, place, account.created_at, account.id.0)
 }
 
 impl Auth {
     /// The account that is named so: of this kind, or else of the kind that is meant by the name alone. There, and where
-    /// several have one number, verified accounts come before unverified ones, then the kinds' order, then age
-    /// (CONTRACT.md section 1). What is nobody's is looked up like any other.
+    /// several have one number, verified accounts come before vouched ones, these before self-registered ones; then the
+    /// kinds' order among verified ones, age among the others (CONTRACT.md section 1). What is nobody's is looked up like
+    /// any other.
     pub(super) async fn find(&self, kind: Option<&str>, who: &Identifier) -> Result<Option<Account>, Error> {
         let (kind, who) = (kind.map(str::to_owned), who.clone());
         let kinds = self.config.accounts.kinds.clone();

@@ -193,6 +193,7 @@ impl Auth {
             phone: None,
             password: self.passwords.hash(password).await?,
             verified: true,
+            vouched: false,
             language: Some(auth.language),
             image: String::new(),
         };

@@ -23,6 +23,8 @@ pub(crate) struct NewAccount {
     pub(crate) name: String,
     pub(crate) phone: Option<String>,
     pub(crate) verified: bool,
+    /// Whether an operator makes it.
+    pub(crate) vouched: bool,
     pub(crate) language: Option<Language>,
     /// The address of a picture, may be empty.
     pub(crate) image: String,
@@ -54,6 +56,7 @@ impl Auth {
             name,
             phone: None,
             verified: false,
+            vouched: false,
             language: login.language,
             image: String::new(),
         };
@@ -91,6 +94,7 @@ impl Auth {
             phone: new.phone,
             password: hash,
             verified: new.verified,
+            vouched: new.vouched,
             language: new.language,
             image: new.image,
         };

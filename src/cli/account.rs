@@ -162,6 +162,7 @@ impl Add {
             phone: self.phone_number.as_deref().map(|text| phone_argument(auth, text)).transpose()?,
             name: self.name,
             verified: self.verified,
+            vouched: true,
             language: None,
             image: String::new(),
             password: self.password.read()?,

@@ -113,8 +113,10 @@ pub struct Account {
     pub email: Email,
     /// The owner's name, may be empty.
     pub name: String,
-    /// Whether a code mailed to the address was ever redeemed, or an operator vouched for it.
+    /// Whether the address is proven: a code mailed to it was redeemed, or an operator said so.
     pub verified: bool,
+    /// Whether an operator made or imported the account. Others were registered, by anybody who knew the address.
+    pub vouched: bool,
     /// When an operator stopped it.
     pub disabled_at: Option<Timestamp>,
     /// The password's hash as a PHC string.
@@ -168,6 +170,12 @@ pub struct SignIn {
 }
 
 impl Account {
+    /// Whether the address may be taken for its owner's: it was proven, or an operator answers for the account. Only
+    /// such an address gets notices, and only such an account outlives a proof of its address without the password.
+    pub fn has_trusted_address(&self) -> bool {
+        self.verified || self.vouched
+    }
+
     /// How long second factors stay blocked, counted from `now`.
     pub fn block_left(&self, now: Timestamp) -> Option<std::time::Duration> {
         self.blocked_until.filter(|until| *until > now).map(|until| until.since(now))

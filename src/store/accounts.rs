@@ -13,7 +13,7 @@ macro_rules! columns {
     () => {
         "id, uuid, kind, email, name, verified, disabled_at, password, password_version, blocked_at, blocked_until, \
          language, image, created_at, updated_at, phone, verified_at, sign_ins, signed_in_at, signed_in_ip, \
-         signed_in_before_at, signed_in_before_ip, failed_attempts, remembered_at, mail_barred"
+         signed_in_before_at, signed_in_before_ip, failed_attempts, remembered_at, mail_barred, vouched"
     };
 }
 
@@ -21,17 +21,17 @@ macro_rules! columns {
 macro_rules! insert_into {
     () => {
         "INSERT INTO accounts (uuid, kind, email, email_key, name, phone, password, password_class, verified, \
-         language, image, created_at, updated_at, verified_at, password_version) VALUES "
+         language, image, created_at, updated_at, verified_at, vouched, password_version) VALUES "
     };
 }
 pub(super) use insert_into;
 
 /// How many arguments a row has.
-pub(super) const COLUMNS: usize = 14;
+pub(super) const COLUMNS: usize = 15;
 
 const INSERT: &str = concat!(
     insert_into!(),
-    "($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, 1) ON CONFLICT DO NOTHING RETURNING id"
+    "($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, 1) ON CONFLICT DO NOTHING RETURNING id"
 );
 const BY_EMAIL: &str = concat!("SELECT ", columns!(), " FROM accounts WHERE kind = $1 AND email_key = $2");
 const BY_ADDRESS: &str = concat!("SELECT ", columns!(), " FROM accounts WHERE email_key = $1 ORDER BY id");
@@ -71,6 +71,7 @@ pub(crate) struct New {
     pub(crate) phone: Option<String>,
     pub(crate) password: PasswordHash,
     pub(crate) verified: bool,
+    pub(crate) vouched: bool,
     pub(crate) language: Option<Language>,
     pub(crate) image: String,
 }
@@ -97,6 +98,7 @@ pub(super) fn row_of(new: New, created: Timestamp, now: Timestamp) -> [Arg; COLU
         arg(created),
         arg(now),
         arg(new.verified.then_some(now)),
+        arg(new.vouched),
     ]
 }
 
@@ -245,6 +247,7 @@ fn read(row: &Row) -> Result<Account, Error> {
         failed_attempts: row.get(22)?,
         remembered_at: row.get::<Option<i64>>(23)?.map(Timestamp),
         mail_barred: row.get::<i64>(24)? != 0,
+        vouched: row.get::<i64>(25)? != 0,
     })
 }
 

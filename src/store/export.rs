@@ -83,6 +83,7 @@ const TABLES: [Table; 16] = [
             ("language", Text),
             ("verified", Flag),
             ("verified_at", Time),
+            ("vouched", Flag),
             ("created_at", Time),
             ("updated_at", Time),
             ("disabled_at", Time),

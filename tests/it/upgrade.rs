@@ -253,6 +253,32 @@ async fn nodes_of_the_previous_release_go_on_on_the_new_tables() {
     serves(&settings, folder.path()).await;
 }
 
+/// Accounts of before, and what the trail says of their making.
+const OF_BEFORE: [(&str, &str, &str, i64); 4] = [
+    ("ann@example.org", "account.add", "operator", 1),
+    ("ben@example.org", "account.import", "operator", 1),
+    ("cleo@example.org", "account.add", "192.0.2.7", 0),
+    ("dora@example.org", "login", "operator", 0),
+];
+
+#[tokio::test]
+async fn accounts_of_before_are_vouched_for_when_an_operator_made_them() {
+    let folder = tempfile::tempdir().unwrap();
+    let settings = all_settings(&[], &store_url(folder.path()).await, folder.path());
+    migrate_as_before(url_of(&settings)).await;
+    let (insert, as_it_was) = WRITES[0];
+    for (place, (email, event, source, _)) in OF_BEFORE.into_iter().enumerate() {
+        let values = as_it_was.replace("ann@example.org", email).replace("3a00", &format!("3a0{place}"));
+        let trail = format!("BEFORE, '{event}', 'ok', {}, NULL, NULL, '{source}'", place + 1);
+        run_all(url_of(&settings), &[(insert, &values), (AUDIT, &trail)]).await;
+    }
+    Server::on(&settings).await.stop().await;
+    for (email, _, _, vouched) in OF_BEFORE {
+        let query = format!("SELECT vouched FROM accounts WHERE email = '{email}'");
+        assert_eq!(number(&settings, &query).await, vouched, "{email}");
+    }
+}
+
 #[test]
 fn migrations_only_add_and_the_released_one_stands() {
     for bad in

@@ -118,6 +118,7 @@ impl World {
             name: "Somebody".to_owned(),
             phone: None,
             verified: true,
+            vouched: true,
             language: None,
             image: String::new(),
         };

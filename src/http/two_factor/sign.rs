@@ -51,6 +51,7 @@ pub(super) async fn up(
         name,
         phone: None,
         verified: false,
+        vouched: false,
         language: client.language,
         image: image.chars().filter(|c| !c.is_control()).take(IMAGE_BYTES).collect(),
     };

@@ -159,7 +159,7 @@ async fn an_account_s_kind_is_told_by_name_and_place() {
             login(&server, &person, &json!({"type": kind})).await.expect(200).json()["account"].clone();
         assert_eq!((&account["accountable_type"], &account["role_id"]), (&json!(name), &json!(place)));
     }
-    // Without a type the kinds' order decides, and a proven address comes first.
+    // Without a type the oldest is meant, and a proven address comes first.
     let account = async || {
         let body = naming("ann@example.org", &json!({}));
         post(&server, "login", &body).await.expect(200).json()["account"]["accountable_type"].clone()
@@ -175,6 +175,30 @@ async fn an_account_s_kind_is_told_by_name_and_place() {
     for none in ["x", "P", "", "patient"] {
         post(&server, "login", &naming("ann@example.org", &json!({"type": none}))).await.expect(422);
     }
+}
+
+#[tokio::test]
+async fn without_a_type_verified_come_before_vouched_and_those_before_the_oldest_registered() {
+    let server = Server::start(&[]).await;
+    let meant = async || {
+        let body = naming("ann@example.org", &json!({}));
+        post(&server, "login", &body).await.expect(200).json()["account"]["accountable_type"].clone()
+    };
+    // Registered ones: the oldest, whichever kind comes first in the list.
+    server.person_of("d", "ann").await;
+    server.clock.advance(Duration::from_secs(60));
+    server.person_of("p", "ann").await;
+    assert_eq!(meant().await, "Doctor");
+    // One that an operator made is younger, of the last kind, and not verified.
+    added(&server, "a", "ann@example.org", &[]).await;
+    assert_eq!(meant().await, "Admin");
+    // One whose address was proven.
+    let patient = json!({"type": "p"});
+    let proof = server.mail_proof("ann@example.org").await;
+    let recovery = json!({"type": "p", "password": crate::harness::PASSWORD});
+    server.http.mail_auth("recover-password", &proof, &recovery).await.expect(200);
+    assert_eq!(meant().await, "Patient");
+    post(&server, "login", &naming("ann@example.org", &patient)).await.expect(200);
 }
 
 #[tokio::test]
