@@ -2,7 +2,8 @@
 //! the store decides; whoever is told afterwards is told what was committed.
 
 use super::{Auth, Error};
-use crate::crypto::seal::{RootKey, base64url, digest};
+use crate::crypto::root::RootKeys;
+use crate::crypto::seal::{base64url, digest};
 use crate::domain::ids::{AccountId, DeviceId, NodeTag, PairingId};
 use crate::domain::pairing::{Answer, Asker, Browser, Effect, Event, Pairing, State};
 use crate::domain::secret::Ticket;
@@ -190,7 +191,7 @@ impl Auth {
 pub(super) async fn outcome(
     tx: &mut Tx,
     pairing: &Pairing,
-    root: &RootKey,
+    root: &RootKeys,
     now: Timestamp,
     told_for: std::time::Duration,
 ) -> Result<Outcome, store::Error> {
@@ -198,9 +199,7 @@ pub(super) async fn outcome(
         State::Ready if now < pairing.expires_at => Outcome::Waiting,
         State::Asked(ask) if now < ask.expires_at => Outcome::Waiting,
         State::Answered(answer) if answer.approved => {
-            let ticket = ticket_of(root, pairing);
-            let hash = digest(ticket.expose().as_bytes());
-            if tickets::is_live(tx, &hash, now).await? { Outcome::Approved(ticket) } else { Outcome::Over }
+            live_ticket(tx, tickets_of(root, pairing), now).await?.map_or(Outcome::Over, Outcome::Approved)
         }
         State::Answered(answer) if now < answer.at.plus(told_for) => Outcome::Refused,
         State::Ready | State::Asked(_) | State::Answered(_) | State::Expired => Outcome::Over,
@@ -220,9 +219,29 @@ async fn dropped(
     signals::emit(tx, Signal::Dropped { account, pairing, ask, how }, now).await
 }
 
-/// The code of an approval: derived, so that it can be told again without being kept.
-fn ticket_of(root: &RootKey, pairing: &Pairing) -> Ticket {
+/// Which of these codes can still be exchanged.
+async fn live_ticket(
+    tx: &mut Tx,
+    candidates: Vec<Ticket>,
+    now: Timestamp,
+) -> Result<Option<Ticket>, store::Error> {
+    for ticket in candidates {
+        if tickets::is_live(tx, &digest(ticket.expose().as_bytes()), now).await? {
+            return Ok(Some(ticket));
+        }
+    }
+    Ok(None)
+}
+
+/// The code of a new approval: derived, so that it can be sent again on resume without being kept.
+fn ticket_of(root: &RootKeys, pairing: &Pairing) -> Ticket {
     Ticket::new(base64url(&root.mac("ticket", &[pairing.id.0.as_bytes(), &pairing.asks.to_be_bytes()])))
+}
+
+/// The codes that an approval may have got: by the root key of today, or by one before a rotation.
+fn tickets_of(root: &RootKeys, pairing: &Pairing) -> Vec<Ticket> {
+    let macs = root.macs("ticket", &[pairing.id.0.as_bytes(), &pairing.asks.to_be_bytes()]);
+    macs.iter().map(|mac| Ticket::new(base64url(mac))).collect()
 }
 
 struct AskOrder {
@@ -303,7 +322,7 @@ struct AnswerOrder {
     approved: bool,
     ticket_ttl: std::time::Duration,
     refusal_wait: std::time::Duration,
-    root: RootKey,
+    root: RootKeys,
     source: String,
     now: Timestamp,
 }

@@ -150,7 +150,7 @@ impl Auth {
                     return Ok(Err(Error::TotpEnabled));
                 }
                 totp::begin(tx, account, &fresh.sealed, owner.now).await?;
-                factors::prepare_codes(tx, account, &hashes).await?;
+                factors::prepare_codes(tx, account, &hashes, owner.now).await?;
                 Ok(Ok(Some(())))
             };
             self.as_owner(live, Demand::Fresh(consent.password), consent.source, move |tx, owner| {

@@ -16,7 +16,7 @@ use self::exchange::Exchange;
 use self::window::Window;
 use super::Error;
 use crate::clock::Clock;
-use crate::crypto::seal::RootKey;
+use crate::crypto::root::RootKeys;
 use crate::domain::source::network;
 
 /// Keys held at once; beyond that, those that say nothing any more are thrown out first.
@@ -76,7 +76,7 @@ const MAX_WAITING: usize = 256;
 pub(crate) struct Limits {
     factor: f64,
     clock: Clock,
-    root: RootKey,
+    root: RootKeys,
     windows: DashMap<Key, Window>,
     /// Somebody's attempt has come to its end.
     settled: Notify,
@@ -98,7 +98,7 @@ pub(crate) struct Attempt<'a> {
 }
 
 impl Limits {
-    pub(crate) fn new(factor: f64, clock: Clock, root: RootKey) -> Self {
+    pub(crate) fn new(factor: f64, clock: Clock, root: RootKeys) -> Self {
         let (windows, settled) = (DashMap::new(), Notify::new());
         let (waiting, swept) = (AtomicUsize::new(0), AtomicU64::new(u64::MAX));
         Self { factor, clock, root, windows, settled, waiting, swept, exchange: Exchange::new() }

@@ -2,11 +2,10 @@
 
 use std::net::IpAddr;
 
-use subtle::ConstantTimeEq as _;
-
 use super::limits::MAIL_TOKENS_PER_SOURCE;
 use super::{Auth, Error, mail_quota};
-use crate::crypto::seal::{RootKey, digest};
+use crate::crypto::root::RootKeys;
+use crate::crypto::seal::digest;
 use crate::crypto::{random, words};
 use crate::domain::account::Email;
 use crate::domain::language::Language;
@@ -33,10 +32,17 @@ pub(crate) enum Mailed {
     Blocked,
 }
 
-/// How words are kept: 33 bits are guessed in no time, so their hash is keyed, and bound to their token.
-fn words_hash(root: &RootKey, token: &Hash, words: &MailedWords) -> [u8; 32] {
+/// The purpose of the hash by which words are kept. 33 bits are guessed in no time, so it is keyed, and bound to their token.
+const WORDS: &str = "mailed words";
+
+fn words_hash(root: &RootKeys, token: &Hash, words: &MailedWords) -> [u8; 32] {
     let folded = zeroize::Zeroizing::new(words::folded(words.expose()));
-    root.mac("mailed words", &[token, folded.as_bytes()])
+    root.mac(WORDS, &[token, folded.as_bytes()])
+}
+
+fn are_words(root: &RootKeys, token: &Hash, words: &MailedWords, kept: &[u8; 32]) -> bool {
+    let folded = zeroize::Zeroizing::new(words::folded(words.expose()));
+    root.verify(WORDS, &[token, folded.as_bytes()], kept)
 }
 
 impl Auth {
@@ -108,7 +114,7 @@ impl Auth {
     ) -> Result<MailAuthToken, Error> {
         let attempt = self.limits.attempt(MAIL_TOKENS_PER_SOURCE, source).await?;
         let hash = hash_of(token.expose());
-        let typed = words_hash(&self.root, &hash, words);
+        let (root, words) = (self.root.clone(), words.clone());
         let proof = MailAuthToken::new(random::alphanumeric(TOKEN_CHARS));
         let (proof_hash, now) = (hash_of(proof.expose()), self.now());
         let (expires_at, from) = (now.plus(self.config.mail_code.auth_ttl), source.to_string());
@@ -116,7 +122,7 @@ impl Auth {
             let Some(login) = mail_logins::begin_try(tx, &hash, now).await? else {
                 return Ok(None);
             };
-            let is_right = bool::from(login.words.ct_eq(&typed)) && login.tries <= TRIES;
+            let is_right = are_words(&root, &hash, &words, &login.words) && login.tries <= TRIES;
             let outcome = match (is_right, login.tries) {
                 (true, _) => {
                     let MailLogin { email, language, .. } = login;

@@ -8,7 +8,8 @@ use subtle::ConstantTimeEq as _;
 use super::limits::{CODES_PER_ADDRESS, CODES_PER_SOURCE};
 use super::{Auth, Error};
 use crate::crypto::random;
-use crate::crypto::seal::{RootKey, base64url};
+use crate::crypto::root::RootKeys;
+use crate::crypto::seal::base64url;
 use crate::domain::account::{Account, Email};
 use crate::domain::language::Language;
 use crate::domain::phone::{Identifier, Phone};
@@ -31,7 +32,7 @@ pub(crate) enum Purpose<'a> {
 }
 
 impl Purpose<'_> {
-    pub(super) fn subject(self, root: &RootKey) -> Subject {
+    pub(super) fn subject(self, root: &RootKeys) -> Subject {
         match self {
             Self::Login(email) => root.mac("mailed code", &[b"login", email.key().as_bytes()]),
             Self::Enable(account) => root.mac("mailed code", &[b"enable", account.as_bytes()]),
@@ -55,7 +56,7 @@ pub(super) enum Tried {
 /// Tries a code against the newest of its subject; a right one is spent, a wrong one counted against that code.
 pub(super) async fn attempt(
     tx: &mut Tx,
-    root: &RootKey,
+    root: &RootKeys,
     subject: &Subject,
     code: &OneTimeCode,
     now: Timestamp,
@@ -106,7 +107,7 @@ pub(super) async fn standing(
 }
 
 /// How a code is kept: six digits are guessed in no time, so its hash is keyed.
-fn code_hash(root: &RootKey, subject: &Subject, code: &OneTimeCode) -> [u8; 32] {
+fn code_hash(root: &RootKeys, subject: &Subject, code: &OneTimeCode) -> [u8; 32] {
     root.mac("mailed code hash", &[subject, code.expose().as_bytes()])
 }
 

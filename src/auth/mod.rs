@@ -28,6 +28,7 @@ pub(crate) mod register;
 mod removal;
 mod reseal;
 mod resume;
+pub(crate) mod roots;
 mod second_factor;
 mod trust;
 
@@ -45,11 +46,11 @@ pub(crate) use password::Passwords;
 
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::crypto::seal::RootKey;
+use crate::crypto::root::RootKeys;
 use crate::crypto::seals::Seals;
 use crate::domain::time::Timestamp;
 use crate::mail::Courier;
-use crate::store::{self, Store, Tx};
+use crate::store::{self, Store};
 
 /// Everything the use cases share; one per server.
 pub(crate) struct Auth {
@@ -60,12 +61,9 @@ pub(crate) struct Auth {
     pub(crate) limits: Limits,
     pub(crate) courier: Courier,
     passwords: Passwords,
-    root: RootKey,
+    root: RootKeys,
     seals: Seals,
 }
-
-/// The name under which the root key is sealed in the store.
-const ROOT: &str = "root";
 
 impl Auth {
     /// Opens the keys in the store with the seal keys; makes them at the first start.
@@ -80,7 +78,7 @@ impl Auth {
         issuer: String,
         courier: Courier,
     ) -> Result<Self, Error> {
-        let root = open_root(&store, &seals).await?;
+        let root = roots::open(&store, &seals, clock.clone()).await?;
         let names = crate::crypto::jwt::Names { issuer, audience: config.jwt.audience.clone() };
         let keyring = Keyring::open(&store, seals.clone(), names, &config.jwt, clock.clone()).await?;
         let passwords = Passwords::new(&config.password)?;
@@ -95,8 +93,8 @@ impl Auth {
         self.weigh_dummies().await
     }
 
-    /// The key that all nodes of a store share.
-    pub(crate) fn root(&self) -> &RootKey {
+    /// The keys that all nodes of a store share.
+    pub(crate) fn root(&self) -> &RootKeys {
         &self.root
     }
 
@@ -123,19 +121,4 @@ impl Auth {
 
     /// The wait that a client is told when the server has too much to do.
     pub(crate) const BUSY: Duration = Duration::from_secs(2);
-}
-
-async fn open_root(store: &Store, seals: &Seals) -> Result<RootKey, Error> {
-    let (fresh, seals) = (seals.seal(ROOT, RootKey::generate().as_bytes()), seals.clone());
-    let unit = async move |tx: &mut Tx| {
-        let sealed = store::keys::secret(tx, ROOT, &fresh).await?;
-        let Ok((root, under)) = seals.open_and_tell(ROOT, &sealed) else { return Ok(None) };
-        // A store from before the key was named is sealed under the one that opens it.
-        let named = store::seals::name_first(tx, under).await?;
-        Ok(seals.seal_with(named).then_some(root))
-    };
-    let opened = store.write(move |tx| Box::pin(async move { unit(tx).await })).await?;
-    opened.and_then(|bytes| RootKey::from_bytes(&bytes)).ok_or_else(|| {
-        Error::internal("the store is sealed under another key: check keys.seal or keys.seal_file")
-    })
 }

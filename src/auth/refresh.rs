@@ -7,7 +7,8 @@ use super::factors::changed;
 use super::limits::REFRESHES_PER_SOURCE;
 use super::{Auth, Error};
 use crate::crypto::random;
-use crate::crypto::seal::{RootKey, digest};
+use crate::crypto::root::RootKeys;
+use crate::crypto::seal::digest;
 use crate::domain::ids::SessionId;
 use crate::domain::secret::{AccessToken, RefreshToken};
 use crate::domain::time::Timestamp;
@@ -119,12 +120,12 @@ pub(super) fn hash(token: &RefreshToken) -> [u8; 32] {
 }
 
 /// Derived, so that a repeat gets the same one although none is kept.
-fn successor(root: &RootKey, token: &RefreshToken) -> RefreshToken {
+fn successor(root: &RootKeys, token: &RefreshToken) -> RefreshToken {
     RefreshToken::new(hex(&root.mac("refresh token", &[token.expose().as_bytes()])))
 }
 
 /// Derived as well: a repeat's access token is the same one, told again.
-fn token_id(root: &RootKey, token: &RefreshToken) -> uuid::Uuid {
+fn token_id(root: &RootKeys, token: &RefreshToken) -> uuid::Uuid {
     let mac = root.mac("access token of a refresh", &[token.expose().as_bytes()]);
     let mut bytes = [0; 16];
     bytes.copy_from_slice(&mac[..16]);

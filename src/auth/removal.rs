@@ -4,7 +4,7 @@ use super::factors::changed;
 use super::mailed_code::Purpose;
 use super::operator::OPERATOR;
 use super::{Auth, Error};
-use crate::crypto::seal::RootKey;
+use crate::crypto::root::RootKeys;
 use crate::domain::account::{Account, Email};
 use crate::domain::time::Timestamp;
 use crate::store::{self, Tx, accounts, hits, mail_logins, mailed_codes, pairings};
@@ -41,7 +41,7 @@ impl Auth {
 /// along. Letters on their way are delivered, and leave the outbox with that.
 pub(super) async fn remove(
     tx: &mut Tx,
-    root: &RootKey,
+    root: &RootKeys,
     account: &Account,
     source: &str,
     now: Timestamp,

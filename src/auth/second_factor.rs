@@ -5,7 +5,8 @@ use zeroize::Zeroizing;
 
 use super::Error;
 use super::mailed_code::{self, Purpose, Standing, Tried};
-use crate::crypto::seal::{RootKey, digest};
+use crate::crypto::root::RootKeys;
+use crate::crypto::seal::digest;
 use crate::crypto::seals::{Seals, TOTP};
 use crate::crypto::totp::TotpSecret;
 use crate::domain::account::Account;
@@ -25,7 +26,7 @@ const FEW_CODES: u64 = 3;
 #[derive(Clone)]
 pub(super) struct SecondFactor {
     pub(super) policy: LockPolicy,
-    pub(super) root: RootKey,
+    pub(super) root: RootKeys,
     pub(super) seals: Seals,
     /// The address that letters name.
     pub(super) source: String,
@@ -195,8 +196,7 @@ impl SecondFactor {
         if let Some(left) = account.block_left(self.now) {
             return Ok(Err(Error::Locked(left)));
         }
-        let hash = backup_code_hash(&self.root, account.uuid, code);
-        match factors::use_code(tx, account.id, &hash, self.now).await? {
+        match self.use_backup_code(tx, account, code).await? {
             factors::Spent::Now if has_codes => {
                 factors::succeeded(tx, account.id, Method::BackupCode).await?;
                 self.warn_of_few(tx, account).await?;
@@ -208,6 +208,22 @@ impl SecondFactor {
                 Ok(Err(Error::InvalidBackupCode))
             }
         }
+    }
+
+    /// Spends a backup code, which may have been made before the root key was rotated.
+    async fn use_backup_code(
+        &self,
+        tx: &mut Tx,
+        account: &Account,
+        code: &BackupCode,
+    ) -> Result<factors::Spent, store::Error> {
+        for hash in self.root.macs(BACKUP_CODE, &backup_code_parts(&account.uuid, code)) {
+            let spent = factors::use_code(tx, account.id, &hash, self.now).await?;
+            if spent != factors::Spent::Unknown {
+                return Ok(spent);
+            }
+        }
+        Ok(factors::Spent::Unknown)
     }
 
     /// The time step of a code for one of the account's two authenticator secrets.
@@ -285,7 +301,13 @@ async fn is_last(tx: &mut Tx, account: &Account, method: Method) -> Result<bool,
     Ok(on == [method])
 }
 
-/// How a backup code is kept: keyed, and salted by its account.
-pub(super) fn backup_code_hash(root: &RootKey, account: uuid::Uuid, code: &BackupCode) -> [u8; 32] {
-    root.mac("backup code", &[account.as_bytes(), code.expose().trim().as_bytes()])
+/// The purpose of the hash by which a backup code is kept: keyed, and salted by its account.
+const BACKUP_CODE: &str = "backup code";
+
+pub(super) fn backup_code_hash(root: &RootKeys, account: uuid::Uuid, code: &BackupCode) -> [u8; 32] {
+    root.mac(BACKUP_CODE, &backup_code_parts(&account, code))
+}
+
+fn backup_code_parts<'a>(account: &'a uuid::Uuid, code: &'a BackupCode) -> [&'a [u8]; 2] {
+    [account.as_bytes(), code.expose().trim().as_bytes()]
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use futures_util::future::BoxFuture;
 
 use super::Broker;
+use crate::auth::roots;
 use crate::store::{self, Tx, leases, sweep};
 
 /// How often.
@@ -44,6 +45,7 @@ impl Broker {
                 removed = rows;
             }
         }
+        self.drop_spent_roots().await?;
         loop {
             let now = self.auth.clock.now();
             let idle = self.auth.store.read(move |tx| Box::pin(sweep::idle_devices(tx, now))).await?;
@@ -55,6 +57,15 @@ impl Broker {
                 return Ok(());
             }
         }
+    }
+
+    async fn drop_spent_roots(&self) -> Result<(), store::Error> {
+        // A store that is away is reported by the next batch.
+        for name in self.auth.spent_roots().await.unwrap_or_default() {
+            let now = self.auth.clock.now();
+            self.under_lease(move |tx| Box::pin(async move { roots::remove(tx, &name, now).await })).await?;
+        }
+        Ok(())
     }
 
     /// Runs a batch as a unit of its own, so that others have their turn in between; none while another node cleans up, or

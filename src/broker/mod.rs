@@ -214,6 +214,9 @@ impl Broker {
             Ok(false) => {}
             Err(e) => tracing::error!(error = %e, "the signing keys can't be read"),
         }
+        if let Err(e) = self.auth.reload_roots().await {
+            tracing::error!(error = %e, "the root keys can't be read");
+        }
         // Each login with an old hash makes it a new one.
         self.weigh_dummies().await;
     }

@@ -1,11 +1,10 @@
 //! What travels between nodes: JSON behind a MAC under the root key that all nodes share.
 
 use serde::{Deserialize, Serialize};
-use subtle::ConstantTimeEq as _;
 
 use super::{Message, Reason, Resolved};
 use crate::auth::{Auth, Error};
-use crate::crypto::seal::RootKey;
+use crate::crypto::root::RootKeys;
 use crate::domain::ids::{AccountId, NodeTag, PairingId};
 
 const MAC_BYTES: usize = 32;
@@ -52,7 +51,7 @@ pub(super) fn reply_subject(asked: &str) -> String {
 }
 
 /// Puts the MAC in front. It covers the subject too: what was meant for one node is not taken by another.
-pub(super) fn pack(root: &RootKey, subject: &str, frame: &impl Serialize) -> Vec<u8> {
+pub(super) fn pack(root: &RootKeys, subject: &str, frame: &impl Serialize) -> Vec<u8> {
     // Plain data with text keys: this can't fail, and an empty frame is refused on the other side.
     let json = serde_json::to_vec(frame).unwrap_or_default();
     let mut packed = root.mac("bus", &[subject.as_bytes(), &json]).to_vec();
@@ -60,15 +59,14 @@ pub(super) fn pack(root: &RootKey, subject: &str, frame: &impl Serialize) -> Vec
     packed
 }
 
-/// Reads what a node with the same root key packed for this subject.
+/// Reads a frame that a node with the same root keys packed for this subject.
 pub(super) fn unpack<T: for<'de> Deserialize<'de>>(
-    root: &RootKey,
+    root: &RootKeys,
     subject: &str,
     packed: &[u8],
 ) -> Option<T> {
     let (mac, json) = packed.split_at_checked(MAC_BYTES)?;
-    let expected = root.mac("bus", &[subject.as_bytes(), json]);
-    bool::from(expected.ct_eq(mac)).then(|| serde_json::from_slice(json).ok())?
+    root.verify("bus", &[subject.as_bytes(), json], mac).then(|| serde_json::from_slice(json).ok())?
 }
 
 impl Frame {
@@ -163,11 +161,11 @@ mod tests {
 
     #[test]
     fn only_the_same_root_key_and_the_same_subject_are_believed() {
-        let (root, frame) = (RootKey::generate(), Frame::Account { account: 7 });
+        let (root, frame) = (RootKeys::generate(), Frame::Account { account: 7 });
         let packed = pack(&root, "rl.account.7", &frame);
         assert_eq!(unpack(&root, "rl.account.7", &packed), Some(frame));
         assert_eq!(unpack::<Frame>(&root, "rl.account.8", &packed), None);
-        assert_eq!(unpack::<Frame>(&RootKey::generate(), "rl.account.7", &packed), None);
+        assert_eq!(unpack::<Frame>(&RootKeys::generate(), "rl.account.7", &packed), None);
         for at in 0..packed.len() {
             let mut bent = packed.clone();
             bent[at] ^= 1;

@@ -16,7 +16,7 @@ use super::frame::{Frame, Reply, account_subject, node_subject, pack, reply_subj
 use super::{Here, Message, Scan};
 use crate::auth::{Auth, Error};
 use crate::config;
-use crate::crypto::seal::RootKey;
+use crate::crypto::root::RootKeys;
 use crate::domain::ids::{AccountId, NodeTag, PairingId};
 
 /// Rings that may wait to be sent; further ones are lost, and the store's sweep makes up for them.
@@ -30,7 +30,7 @@ const PATIENCE: Duration = Duration::from_secs(2);
 #[derive(Clone)]
 pub(crate) struct Nats {
     client: Client,
-    root: RootKey,
+    root: RootKeys,
     rings: mpsc::Sender<(String, Vec<u8>)>,
     /// One order for each account that comes online: as many as there are phones, so it needs no bound of its own.
     follows: mpsc::UnboundedSender<(AccountId, CancellationToken)>,
@@ -52,7 +52,7 @@ impl Nats {
     pub(crate) async fn connect(
         config: &config::Bus,
         servers: &[ServerAddr],
-        root: RootKey,
+        root: RootKeys,
     ) -> Result<Self, config::Error> {
         let mut options = ConnectOptions::new()
             .name("readylogin")

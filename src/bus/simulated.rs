@@ -11,7 +11,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use super::frame::{Frame, Reply, account_subject, node_subject, pack, reply_subject, unpack};
 use super::{Bus, Far, Here, Message, Scan};
 use crate::auth::{Auth, Error};
-use crate::crypto::seal::RootKey;
+use crate::crypto::root::RootKeys;
 use crate::domain::ids::{AccountId, NodeTag, PairingId};
 
 /// The post office: subscriptions, and letters under way. Clones share it.
@@ -19,7 +19,7 @@ use crate::domain::ids::{AccountId, NodeTag, PairingId};
 pub(crate) struct Post(Arc<Mutex<Office>>);
 
 struct Office {
-    root: RootKey,
+    root: RootKeys,
     subscriptions: Vec<Subscription>,
     letters: Vec<Letter>,
     /// Nodes that can't reach the bus and are not reached.
@@ -54,7 +54,7 @@ pub(crate) struct Link {
 pub(crate) type Work = LocalBoxFuture<'static, ()>;
 
 impl Post {
-    pub(crate) fn new(root: RootKey) -> Self {
+    pub(crate) fn new(root: RootKeys) -> Self {
         let (subscriptions, letters, cut_off) = (Vec::new(), Vec::new(), Vec::new());
         Self(Arc::new(Mutex::new(Office { root, subscriptions, letters, cut_off })))
     }

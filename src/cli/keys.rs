@@ -5,6 +5,7 @@ use serde_json::json;
 
 use super::failure::{Usage, words};
 use super::output;
+use crate::auth::roots::RootChange;
 use crate::auth::{self, Auth, KeyChange};
 use crate::domain::signing::{self, Algorithm, Turn};
 use crate::domain::time::Timestamp;
@@ -29,12 +30,19 @@ pub(super) enum Command {
         key of its time.\n\n\
         When the key stands in keys.seal, or when several machines have a file each: put a new key in front of the old \
         one, separated by a comma, on every machine, and restart the servers one after another; run this command once; \
-        then take the old key away everywhere."
+        then take the old key away everywhere.\n\n\
+        With --root it is the root key that is replaced: codes of approvals, mailed codes, backup codes, resume secrets \
+        and the nodes' messages are derived from it. Running servers notice by themselves, nobody is logged out, and what \
+        the old key made stays good until its own end; then the old key is deleted. Unused backup codes have no end: the \
+        old key stays until their owners have made new ones. Counts of rate limits begin anew."
     )]
     Rotate {
         /// Replace the seal key instead
         #[arg(long)]
         seal: bool,
+        /// Replace the root key instead
+        #[arg(long, conflicts_with = "seal")]
+        root: bool,
     },
     /// Take a signing key that leaked away at once; the tokens that it signed die
     #[command(
@@ -67,8 +75,9 @@ impl Command {
     pub(super) async fn run(self, auth: &Auth) -> anyhow::Result<()> {
         match self {
             Self::List { json } => list(auth, json).await,
-            Self::Rotate { seal: false } => rotate(auth).await,
-            Self::Rotate { seal: true } => rotate_seal(auth).await,
+            Self::Rotate { seal: true, .. } => rotate_seal(auth).await,
+            Self::Rotate { root: true, .. } => rotate_root(auth).await,
+            Self::Rotate { .. } => rotate(auth).await,
             Self::Revoke { kid } => revoke(auth, &kid).await,
             Self::Secret { yes_show_secret } => secret(auth, yes_show_secret).await,
         }
@@ -103,6 +112,29 @@ async fn rotate(auth: &Auth) -> anyhow::Result<()> {
             output::time(signs_from)
         ),
         KeyChange::NotNeeded | KeyChange::Unknown => bail!("no key was made: try again"),
+    }
+}
+
+async fn rotate_root(auth: &Auth) -> anyhow::Result<()> {
+    match auth.rotate_root().await.map_err(words)? {
+        RootChange::Made { makes_from, accounts } => {
+            let codes = match accounts {
+                0 => "no backup codes depend on the old key".to_owned(),
+                1 => "1 account has unused backup codes of the old key, which stays until they are replaced"
+                    .to_owned(),
+                n => format!(
+                    "{n} accounts have unused backup codes of the old key, which stays until they are replaced"
+                ),
+            };
+            output::line(&format!(
+                "a new root key is in force from {} on; running servers notice by themselves; {codes}",
+                output::time(makes_from)
+            ))
+        }
+        RootChange::Waits { makes_from } => bail!(
+            "a new root key waits already, in force from {} on: run this again after that if you want one more",
+            output::time(makes_from)
+        ),
     }
 }
 

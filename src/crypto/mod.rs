@@ -4,6 +4,7 @@ pub(crate) mod jwt;
 pub(crate) mod keys;
 pub(crate) mod password;
 pub(crate) mod random;
+pub(crate) mod root;
 pub mod seal;
 pub(crate) mod seal_file;
 pub mod seals;

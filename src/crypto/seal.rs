@@ -1,4 +1,4 @@
-//! Secrets at rest: a seal key, which is not in the database, and the server's root key that it opens.
+//! Secrets at rest: a seal key, which is not in the database, and what it seals.
 
 use std::fmt;
 
@@ -95,41 +95,8 @@ impl SealKey {
     }
 }
 
-/// The server's own secret, kept sealed in the store and the same on every node. What must be made twice
-/// (a ticket told again on resume) or compared without being kept (backup codes) is derived from it.
-#[derive(Clone)]
-pub(crate) struct RootKey(Zeroizing<[u8; 32]>);
-
-impl fmt::Debug for RootKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("RootKey(•••)")
-    }
-}
-
-impl RootKey {
-    /// A new one.
-    pub(crate) fn generate() -> Self {
-        Self(Zeroizing::new(random::bytes()))
-    }
-
-    /// Out of the store.
-    pub(crate) fn from_bytes(bytes: &[u8]) -> Option<Self> {
-        <[u8; 32]>::try_from(bytes).ok().map(|key| Self(Zeroizing::new(key)))
-    }
-
-    /// Into the store, sealed.
-    pub(crate) fn as_bytes(&self) -> &[u8] {
-        self.0.as_slice()
-    }
-
-    /// HMAC-SHA-256 over `parts`, each preceded by its length, under a key of its own for `purpose`.
-    pub(crate) fn mac(&self, purpose: &str, parts: &[&[u8]]) -> [u8; 32] {
-        let key = Zeroizing::new(hmac(self.0.as_slice(), &[purpose.as_bytes()]));
-        hmac(key.as_slice(), parts)
-    }
-}
-
-fn hmac(key: &[u8], parts: &[&[u8]]) -> [u8; 32] {
+/// HMAC-SHA-256 over `parts`, each preceded by its length.
+pub(super) fn hmac(key: &[u8], parts: &[&[u8]]) -> [u8; 32] {
     #[expect(clippy::expect_used, reason = "HMAC takes keys of any length")]
     let mut mac = <Hmac<Sha256> as hmac::Mac>::new_from_slice(key).expect("any length");
     for part in parts {
@@ -162,12 +129,5 @@ mod tests {
         assert!(SealKey::parse(&"a2".repeat(32)).unwrap().open("root", &sealed).is_err());
         assert!(key.open("root", &sealed[..10]).is_err());
         assert_ne!(sealed, key.seal("root", b"secret"), "a nonce was used twice");
-    }
-
-    #[test]
-    fn parts_of_a_mac_can_not_be_shifted() {
-        let root = RootKey::generate();
-        assert_ne!(root.mac("x", &[b"ab", b"c"]), root.mac("x", &[b"a", b"bc"]));
-        assert_ne!(root.mac("x", &[b"ab"]), root.mac("y", &[b"ab"]));
     }
 }

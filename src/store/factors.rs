@@ -23,7 +23,9 @@ const HAS_PENDING: &str = "SELECT 1 FROM backup_codes WHERE account_id = $1 AND 
 const PROMOTE: &str = "UPDATE backup_codes SET pending = 0 WHERE account_id = $1";
 const CODES_LEFT: &str =
     "SELECT COUNT(*) FROM backup_codes WHERE account_id = $1 AND used_at IS NULL AND pending = 0";
-const ADD_CODE: &str = "INSERT INTO backup_codes (account_id, hash, pending) VALUES ($1, $2, $3)";
+const ADD_CODE: &str =
+    "INSERT INTO backup_codes (account_id, hash, pending, made_at) VALUES ($1, $2, $3, $4)";
+const WITH_CODES_BEFORE: &str = "SELECT COUNT(DISTINCT account_id) FROM backup_codes WHERE made_at < $1 AND used_at IS NULL AND pending = 0";
 const USE_CODE: &str = "UPDATE backup_codes SET used_at = $3 WHERE account_id = $1 AND hash = $2 AND pending = 0 AND used_at IS NULL";
 const KNOWS_CODE: &str = "SELECT 1 FROM backup_codes WHERE account_id = $1 AND hash = $2 AND pending = 0";
 
@@ -94,16 +96,21 @@ pub(crate) async fn replace_codes(
 ) -> Result<(), Error> {
     tx.execute(CLEAR_CODES, [arg(account.0)]).await?;
     for hash in hashes {
-        tx.execute(ADD_CODE, [arg(account.0), arg(hash.as_slice()), arg(false)]).await?;
+        tx.execute(ADD_CODE, [arg(account.0), arg(hash.as_slice()), arg(false), arg(now)]).await?;
     }
     turn_on(tx, account, Method::BackupCode, now).await
 }
 
 /// Keeps these hashes until the factor that they were shown with is proven; those in force stay until then.
-pub(crate) async fn prepare_codes(tx: &mut Tx, account: AccountId, hashes: &[[u8; 32]]) -> Result<(), Error> {
+pub(crate) async fn prepare_codes(
+    tx: &mut Tx,
+    account: AccountId,
+    hashes: &[[u8; 32]],
+    now: Timestamp,
+) -> Result<(), Error> {
     tx.execute(CLEAR_PENDING, [arg(account.0)]).await?;
     for hash in hashes {
-        tx.execute(ADD_CODE, [arg(account.0), arg(hash.as_slice()), arg(true)]).await?;
+        tx.execute(ADD_CODE, [arg(account.0), arg(hash.as_slice()), arg(true), arg(now)]).await?;
     }
     Ok(())
 }
@@ -122,6 +129,12 @@ pub(crate) async fn promote_codes(tx: &mut Tx, account: AccountId, now: Timestam
 pub(crate) async fn codes_left(tx: &mut Tx, account: AccountId) -> Result<u64, Error> {
     let left: i64 = tx.one(CODES_LEFT, [arg(account.0)]).await?.get(0)?;
     Ok(u64::try_from(left).unwrap_or(0))
+}
+
+/// How many accounts hold unused backup codes that were made before `time`.
+pub(crate) async fn accounts_with_codes_before(tx: &mut Tx, time: Timestamp) -> Result<u64, Error> {
+    let count: i64 = tx.one(WITH_CODES_BEFORE, [arg(time)]).await?.get(0)?;
+    Ok(u64::try_from(count).unwrap_or(0))
 }
 
 pub(crate) async fn clear_codes(tx: &mut Tx, account: AccountId) -> Result<(), Error> {

@@ -4,11 +4,15 @@ use super::{Error, Tx, arg};
 use crate::domain::signing::{Algorithm, Turn};
 use crate::domain::time::Timestamp;
 
-const SECRET: &str = "SELECT sealed FROM server_secrets WHERE name = $1";
+const SECRETS: &str = "SELECT name, sealed FROM server_secrets ORDER BY name";
 const ANY_SECRET: &str = "SELECT 1 FROM server_secrets";
 const ADD_SECRET: &str = "INSERT INTO server_secrets (name, sealed) VALUES ($1, $2) ON CONFLICT DO NOTHING";
 const SIGNING: &str = "SELECT kid, public, sealed, created_at, signs_from, algorithm, retired FROM signing_keys \
      ORDER BY signs_from, created_at, kid";
+const REMOVE_SECRET: &str = "DELETE FROM server_secrets WHERE name = $1";
+/// Backup codes by their time of making; trusted devices known by a fingerprint.
+const ROOT_IS_NEEDED: &str = "SELECT 1 WHERE EXISTS (SELECT 1 FROM backup_codes WHERE made_at < $1 AND used_at IS NULL) \
+     OR EXISTS (SELECT 1 FROM trusts WHERE created_at < $1)";
 const ADD_SIGNING: &str = "INSERT INTO signing_keys (kid, public, sealed, created_at, signs_from, algorithm) \
      VALUES ($1, $2, $3, $4, $5, $6)";
 const REMOVE_SIGNING: &str = "DELETE FROM signing_keys WHERE kid = $1";
@@ -41,11 +45,24 @@ impl SigningKey {
     }
 }
 
-/// The sealed secret called `name`; when there is none, `fresh` becomes it. Many nodes may call at once: all get
-/// the same.
-pub(crate) async fn secret(tx: &mut Tx, name: &'static str, fresh: &[u8]) -> Result<Vec<u8>, Error> {
-    tx.execute(ADD_SECRET, [arg(name), arg(fresh)]).await?;
-    tx.one(SECRET, [arg(name)]).await?.get(0)
+/// Adds a sealed secret, unless there is one of that name.
+pub(crate) async fn add_secret(tx: &mut Tx, name: &str, sealed: &[u8]) -> Result<(), Error> {
+    tx.execute(ADD_SECRET, [arg(name), arg(sealed)]).await.map(drop)
+}
+
+/// The server's secrets by name, sealed.
+pub(crate) async fn secrets(tx: &mut Tx) -> Result<Vec<(String, Vec<u8>)>, Error> {
+    tx.all(SECRETS, []).await?.iter().map(|row| Ok((row.get(0)?, row.get(1)?))).collect()
+}
+
+/// Takes a secret away.
+pub(crate) async fn remove_secret(tx: &mut Tx, name: &str) -> Result<(), Error> {
+    tx.execute(REMOVE_SECRET, [arg(name)]).await.map(drop)
+}
+
+/// Whether something without an end, or with a distant one, is kept that a root key made before `successor`.
+pub(crate) async fn root_is_needed(tx: &mut Tx, successor: Timestamp) -> Result<bool, Error> {
+    Ok(tx.optional(ROOT_IS_NEEDED, [arg(successor)]).await?.is_some())
 }
 
 /// Whether anything was ever sealed in this store.

@@ -53,6 +53,7 @@ mod refresh;
 mod resolved;
 mod resume;
 mod revoked;
+mod root;
 mod seal;
 mod seats;
 mod sessions;

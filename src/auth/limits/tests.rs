@@ -5,7 +5,7 @@ use crate::domain::time::Timestamp;
 
 fn limits(factor: f64) -> (Limits, Clock) {
     let clock = Clock::manual(Timestamp(0));
-    (Limits::new(factor, clock.clone(), RootKey::generate()), clock)
+    (Limits::new(factor, clock.clone(), RootKeys::generate()), clock)
 }
 
 const RULE: Rule = Rule::kept("test", 2, Duration::from_secs(60));

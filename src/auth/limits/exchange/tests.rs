@@ -7,7 +7,7 @@ use crate::auth::Error;
 use crate::auth::limits::Rule;
 use crate::clock::Clock;
 use crate::config::StoreUrl;
-use crate::crypto::seal::RootKey;
+use crate::crypto::root::RootKeys;
 
 const RULE: Rule = Rule::kept("test", 4, Duration::from_secs(60));
 const HERE: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
@@ -19,14 +19,14 @@ const START: Timestamp = Timestamp(1_795_305_600_000);
 struct House {
     folder: tempfile::TempDir,
     store: Store,
-    root: RootKey,
+    root: RootKeys,
 }
 
 impl House {
     async fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let store = open(&folder).await;
-        Self { folder, store, root: RootKey::generate() }
+        Self { folder, store, root: RootKeys::generate() }
     }
 
     /// A node that has just started.
