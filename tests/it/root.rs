@@ -41,9 +41,6 @@ async fn values_made_before_a_root_rotation_stay_good() {
     drop(lost);
     let carl = server.person("carl").await;
     let words = server.http.ask_words(&carl.email).await.expect(200).json();
-    let bob = server.person("bob").await;
-    bob.turn_mail_on(&server, &bob.token).await;
-    let mailed = bob.login_code(&server).await;
 
     rotate_and_wait(&server).await;
     assert!(number(server.settings(), ROOTS).await >= 2);
@@ -56,7 +53,6 @@ async fn values_made_before_a_root_rotation_stay_good() {
     assert_eq!(reply["message"], "Connection ready", "{reply}");
     let shown = mailed_words(&server, &carl.email).await;
     server.http.show_words(&shown, words["mailLoginToken"].as_str().unwrap()).await.expect(200);
-    bob.post("email_2fa", &json!({"token_2fa": mailed})).await.token();
 
     // New values are made and taken, too.
     let code = phone.approved_code(&server, &ann).await;
