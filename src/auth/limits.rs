@@ -88,13 +88,15 @@ pub(crate) struct Limits {
 
 type Key = [u8; 16];
 
-/// An attempt that counts only if it fails. While it is pending it takes the place of a failure, so that attempts made
-/// at once can't overrun a limit; those beyond it wait for its outcome.
-#[must_use]
+/// An attempt that counts as a failure unless [`Attempt::settle`] says otherwise: also when it is dropped because its
+/// client hung up. While it is pending it takes the place of a failure, so that attempts made at once can't overrun a
+/// limit; those beyond it wait for its outcome.
+#[must_use = "an attempt that is dropped counts as a failure"]
 pub(crate) struct Attempt<'a> {
     limits: &'a Limits,
     rule: Rule,
     key: Option<Key>,
+    is_spared: bool,
 }
 
 impl Limits {
@@ -172,7 +174,8 @@ impl Limits {
     }
 
     async fn begin(&self, rule: Rule, key: Key) -> Result<Attempt<'_>, Error> {
-        let Some(max) = self.scaled(rule.max) else { return Ok(Attempt { limits: self, rule, key: None }) };
+        let attempt = |key| Attempt { limits: self, rule, key, is_spared: false };
+        let Some(max) = self.scaled(rule.max) else { return Ok(attempt(None)) };
         let _waiting = Waiting::new(&self.waiting);
         loop {
             let settled = self.settled.notified();
@@ -180,7 +183,7 @@ impl Limits {
             // Listening before looking: an outcome in between is not missed.
             settled.as_mut().enable();
             if self.try_begin(key, max)? {
-                return Ok(Attempt { limits: self, rule, key: Some(key) });
+                return Ok(attempt(Some(key)));
             }
             if self.waiting.load(Ordering::Acquire) > MAX_WAITING {
                 return Err(Error::Busy(super::Auth::BUSY));
@@ -252,12 +255,9 @@ fn is_shared(key: Key) -> bool {
 }
 
 impl Attempt<'_> {
-    /// It failed: from now on it counts.
-    pub(crate) fn failed(self) {
-        let Some(key) = self.key else { return };
-        if let Some(mut window) = self.limits.windows.get_mut(&key) {
-            self.limits.add(&mut window, self.rule, key, self.limits.clock.uptime());
-        }
+    /// Ends it. What was not judged (the server was busy, the store away) is no failure.
+    pub(crate) fn settle(mut self, has_failed: bool) {
+        self.is_spared = !has_failed;
     }
 }
 
@@ -266,6 +266,9 @@ impl Drop for Attempt<'_> {
         let Some(key) = self.key else { return };
         if let Some(mut window) = self.limits.windows.get_mut(&key) {
             window.pending = window.pending.saturating_sub(1);
+            if !self.is_spared {
+                self.limits.add(&mut window, self.rule, key, self.limits.clock.uptime());
+            }
         }
         self.limits.settled.notify_waiters();
     }

@@ -63,7 +63,13 @@ impl Auth {
         let source = login.source;
         let by_token = self.limits.attempt(MAIL_TOKENS_PER_SOURCE, source).await?;
         let by_ticket = match &credential {
-            Credential::Ticket(_) => Some(self.limits.attempt(TICKETS_PER_SOURCE, source).await?),
+            Credential::Ticket(_) => match self.limits.attempt(TICKETS_PER_SOURCE, source).await {
+                Ok(attempt) => Some(attempt),
+                Err(refused) => {
+                    by_token.settle(false);
+                    return Err(refused);
+                }
+            },
             Credential::PasswordAlone
             | Credential::Trust(_)
             | Credential::Device(_)
@@ -81,18 +87,14 @@ impl Auth {
             }
             Err(refused) => Err(refused),
         };
+        by_token.settle(matches!(outcome, Err(Error::NoMailLogin)));
+        by_ticket
+            .into_iter()
+            .for_each(|attempt| attempt.settle(matches!(outcome, Err(Error::InvalidTicket))));
         match outcome {
             Ok(minted) => Ok(SignedIn::Done(Box::new(minted))),
             Err(Error::SecondFactorNeeded(methods)) => Ok(SignedIn::SecondStep { methods, token: next }),
-            Err(refused) => {
-                if refused == Error::NoMailLogin {
-                    by_token.failed();
-                }
-                if refused == Error::InvalidTicket {
-                    by_ticket.into_iter().for_each(super::limits::Attempt::failed);
-                }
-                Err(refused)
-            }
+            Err(refused) => Err(refused),
         }
     }
 
@@ -158,9 +160,7 @@ impl Auth {
         let found = self.proven(token, kind).await;
         let found = found
             .and_then(|found| if found.0.bound_to.is_none() { Ok(found) } else { Err(Error::NoMailLogin) });
-        if matches!(found, Err(Error::NoMailLogin)) {
-            attempt.failed();
-        }
+        attempt.settle(matches!(found, Err(Error::NoMailLogin)));
         found
     }
 

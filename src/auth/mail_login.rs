@@ -139,12 +139,11 @@ impl Auth {
             record(tx, "words", outcome.as_ref().map_or_else(Error::code, |()| "ok"), &from, now).await?;
             Ok(Some(outcome))
         };
-        match self.store.write(move |tx| Box::pin(async move { unit(tx).await })).await? {
+        let tried = self.store.write(move |tx| Box::pin(async move { unit(tx).await })).await;
+        attempt.settle(matches!(tried, Ok(None)));
+        match tried? {
             Some(outcome) => outcome.map(|()| proof),
-            None => {
-                attempt.failed();
-                Err(Error::NoMailLogin)
-            }
+            None => Err(Error::NoMailLogin),
         }
     }
 }

@@ -10,7 +10,7 @@ use tokio::sync::Semaphore;
 
 use super::dummies::ANY_KIND;
 use super::dummies::Dummies;
-use super::limits::{Attempt, PASSWORDS_PER_ADDRESS, PASSWORDS_PER_SOURCE};
+use super::limits::{PASSWORDS_PER_ADDRESS, PASSWORDS_PER_SOURCE};
 use super::{Auth, Error};
 use crate::config;
 use crate::crypto::password::{Hasher, Verdict, class_of};
@@ -122,21 +122,42 @@ impl Auth {
             Identifier::Email(_) | Identifier::Phone(_) => {
                 // Counted under what was asked, not under what was found.
                 let kind = kind.unwrap_or(ANY_KIND);
-                Some(self.limits.attempt_at(PASSWORDS_PER_ADDRESS, source, kind, who.key()).await?)
+                match self.limits.attempt_at(PASSWORDS_PER_ADDRESS, source, kind, who.key()).await {
+                    Ok(attempt) => Some(attempt),
+                    Err(refused) => {
+                        by_source.settle(false);
+                        return Err(refused);
+                    }
+                }
             }
             Identifier::Nobodys => None,
         };
-        // Drawn for everybody, so that drawing tells nothing.
-        let dummy = self.dummy(kind.unwrap_or(ANY_KIND), who)?;
-        let found = self.find(kind, who).await?;
-        let whose = found.as_ref().map(|account| account.id);
-        let outcome = self.check_password(found, dummy, password).await;
-        if matches!(outcome, Err(Error::BadCredentials)) {
-            by_source.failed();
-            by_name.into_iter().for_each(Attempt::failed);
-        }
+        let (whose, outcome) = self.find_and_check(kind, who, password).await;
+        let is_wrong = matches!(outcome, Err(Error::BadCredentials));
+        by_source.settle(is_wrong);
+        by_name.into_iter().for_each(|attempt| attempt.settle(is_wrong));
         self.audit_password(whose, &outcome, source).await?;
         outcome
+    }
+
+    async fn find_and_check(
+        &self,
+        kind: Option<&str>,
+        who: &Identifier,
+        password: &Password,
+    ) -> (Option<AccountId>, Result<Account, Error>) {
+        // Drawn for everybody, so that drawing tells nothing.
+        let dummy = match self.dummy(kind.unwrap_or(ANY_KIND), who) {
+            Ok(dummy) => dummy,
+            Err(e) => return (None, Err(e)),
+        };
+        match self.find(kind, who).await {
+            Ok(found) => {
+                let whose = found.as_ref().map(|account| account.id);
+                (whose, self.check_password(found, dummy, password).await)
+            }
+            Err(e) => (None, Err(e)),
+        }
     }
 
     /// Whether this is the account's password; counted like a login's.

@@ -102,13 +102,14 @@ impl Auth {
             mail::notify(tx, live.account, letter, now).await?;
             Ok(Outcome::Reused)
         };
-        match self.store.write(move |tx| Box::pin(async move { unit(tx).await })).await? {
+        let outcome = self.store.write(move |tx| Box::pin(async move { unit(tx).await })).await;
+        attempt.settle(matches!(outcome, Ok(Outcome::Reused | Outcome::Unknown)));
+        match outcome? {
             Outcome::Replaced(live, at) => {
                 Ok((self.sign_for(*live, at, token_id(&self.root, token))?, successor))
             }
             Outcome::Reused | Outcome::Unknown => {
                 self.courier.ring();
-                attempt.failed();
                 Err(Error::NotAuthenticated)
             }
         }

@@ -90,9 +90,7 @@ pub(super) async fn exchange(
     let attempt = http.auth.limits.attempt(TICKETS_PER_SOURCE, client.source).await?;
     let login = body.login(&client);
     let minted = body.mint(&http, &kind, credential, login).await;
-    if is_ticket && matches!(minted, Err(Error::InvalidTicket)) {
-        attempt.failed();
-    }
+    attempt.settle(is_ticket && matches!(minted, Err(Error::InvalidTicket)));
     Ok(token(&minted?))
 }
 

@@ -1,10 +1,13 @@
 //! The accept loop: every connection in a tracked task, with limits on how long a head may take and how large it is.
 
+use std::convert::Infallible;
 use std::time::Duration;
 
 use axum::Router;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse as _, Response};
+use futures_util::future::BoxFuture;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
@@ -69,7 +72,7 @@ impl Connections {
                 Ok(Err(_)) | Err(_) => return,
             },
         };
-        let service = TowerToHyperService::new(Tagged { app, peer });
+        let service = Tagged { app, peer, tracker: self.tracker.clone() };
         let mut http = hyper::server::conn::http1::Builder::new();
         http.timer(TokioTimer::new()).header_read_timeout(self.header_timeout).max_buf_size(MAX_HEAD);
         let connection = http.serve_connection(TokioIo::new(stream), service).with_upgrades();
@@ -87,24 +90,30 @@ impl Connections {
     }
 }
 
-/// Puts the peer's address into every request.
+/// Puts the peer's address into every request, and runs each in a task of its own: hyper drops what it awaits when a
+/// client hangs up, and a guess whose client did not wait for the answer must be checked and counted all the same.
 #[derive(Clone)]
 struct Tagged {
     app: Router,
     peer: Peer,
+    tracker: TaskTracker,
 }
 
-impl tower_service::Service<hyper::Request<hyper::body::Incoming>> for Tagged {
-    type Response = axum::response::Response;
-    type Error = std::convert::Infallible;
-    type Future = <Router as tower_service::Service<hyper::Request<hyper::body::Incoming>>>::Future;
+// hyper's own trait: what stands between it and tower's is polled only later, and not at all when the end of the
+// connection is read together with the request.
+impl hyper::service::Service<hyper::Request<hyper::body::Incoming>> for Tagged {
+    type Response = Response;
+    type Error = Infallible;
+    type Future = BoxFuture<'static, Result<Response, Infallible>>;
 
-    fn poll_ready(&mut self, cx: &mut std::task::Context<'_>) -> std::task::Poll<Result<(), Self::Error>> {
-        tower_service::Service::<hyper::Request<hyper::body::Incoming>>::poll_ready(&mut self.app, cx)
-    }
-
-    fn call(&mut self, mut request: hyper::Request<hyper::body::Incoming>) -> Self::Future {
+    fn call(&self, mut request: hyper::Request<hyper::body::Incoming>) -> Self::Future {
         request.extensions_mut().insert(self.peer);
-        tower_service::Service::call(&mut self.app, request)
+        let task = self.tracker.spawn(tower_service::Service::call(&mut self.app.clone(), request));
+        Box::pin(async move {
+            task.await.unwrap_or_else(|died| {
+                tracing::error!(error = %died, "a request's task has died");
+                Ok(StatusCode::INTERNAL_SERVER_ERROR.into_response())
+            })
+        })
     }
 }

@@ -32,6 +32,7 @@ mod factor_counters;
 mod factor_upkeep;
 mod factors;
 mod forged;
+mod hang_up;
 mod harness;
 mod import;
 mod letters;

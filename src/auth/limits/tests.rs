@@ -26,10 +26,22 @@ fn the_third_of_two_waits_until_the_first_is_old() {
 async fn only_what_failed_counts() {
     let (limits, _) = limits(1.0);
     for _ in 0..10 {
-        drop(limits.attempt(RULE, HERE).await.unwrap());
+        limits.attempt(RULE, HERE).await.unwrap().settle(false);
     }
-    limits.attempt(RULE, HERE).await.unwrap().failed();
-    limits.attempt(RULE, HERE).await.unwrap().failed();
+    limits.attempt(RULE, HERE).await.unwrap().settle(true);
+    limits.attempt(RULE, HERE).await.unwrap().settle(true);
+    assert!(matches!(limits.attempt(RULE, HERE).await, Err(Error::TooManyRequests(_))));
+}
+
+#[tokio::test]
+async fn an_attempt_that_is_dropped_before_its_outcome_is_known_counts_as_a_failure() {
+    let (limits, _) = limits(1.0);
+    drop(limits.attempt(RULE, HERE).await.unwrap());
+    let abandoned = async {
+        let _attempt = limits.attempt(RULE, HERE).await.unwrap();
+        std::future::pending::<()>().await;
+    };
+    assert!(tokio::time::timeout(Duration::from_millis(1), abandoned).await.is_err());
     assert!(matches!(limits.attempt(RULE, HERE).await, Err(Error::TooManyRequests(_))));
 }
 
@@ -41,7 +53,7 @@ async fn attempts_made_at_once_can_not_overrun_a_limit() {
         let attempt = limits.attempt(RULE, HERE).await?;
         tried.fetch_add(1, Ordering::Relaxed);
         tokio::task::yield_now().await;
-        attempt.failed();
+        attempt.settle(true);
         Ok::<_, Error>(())
     });
     let outcomes = futures_util::future::join_all(attempts).await;
@@ -55,7 +67,7 @@ async fn right_attempts_made_at_once_all_get_their_turn() {
     let attempts = (0..100).map(|_| async {
         let attempt = limits.attempt(RULE, HERE).await?;
         tokio::task::yield_now().await;
-        drop(attempt);
+        attempt.settle(false);
         Ok::<_, Error>(())
     });
     let outcomes = futures_util::future::join_all(attempts).await;

@@ -123,11 +123,15 @@ async fn verify(
     } else {
         None
     };
-    let account = asking.prove(&http).await?;
-    let wish = asking.fingerprint.clone().map_or(Wish::RefreshToken, Wish::TrustedDevice);
-    let minted = http.auth.mint(First::Password(Box::new(account)), credential, asking.login(wish)).await;
-    if let Some(attempt) = attempt.filter(|_| matches!(minted, Err(Error::InvalidTicket))) {
-        attempt.failed();
+    let minted = match asking.prove(&http).await {
+        Ok(account) => {
+            let wish = asking.fingerprint.clone().map_or(Wish::RefreshToken, Wish::TrustedDevice);
+            http.auth.mint(First::Password(Box::new(account)), credential, asking.login(wish)).await
+        }
+        Err(refused) => Err(refused),
+    };
+    if let Some(attempt) = attempt {
+        attempt.settle(matches!(minted, Err(Error::InvalidTicket)));
     }
     logged_in(&http, &minted?)
 }

@@ -186,10 +186,10 @@ async fn what_is_counted_in_memory_alone_is_not_written() {
     let (house, clock) = (House::new().await, Clock::manual(START));
     let node = house.node(&clock).await;
     node.count(Rule::in_memory("other", 1, SECOND), HERE).unwrap();
-    drop(node.attempt(RULE, HERE).await.unwrap());
+    node.attempt(RULE, HERE).await.unwrap().settle(false);
     node.flush(&house.store).await.unwrap();
     assert_eq!(house.rows().await, (0, 0));
-    node.attempt(RULE, HERE).await.unwrap().failed();
+    node.attempt(RULE, HERE).await.unwrap().settle(true);
     node.flush(&house.store).await.unwrap();
     assert_eq!(house.rows().await, (1, 1));
 }
