@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::bound::Bound;
 use super::html::{escaped, numeral, page, paragraph};
 use super::templates::{labels, words};
 use crate::domain::factor::Method;
@@ -43,6 +44,10 @@ pub(crate) enum Letter<'a> {
     Words { words: &'a str, minutes: u64, source: &'a str },
     /// A new password was set by whom mailed words have proven to own the address.
     PasswordRecovered { source: &'a str },
+    /// The address was proven for the first time, beside the password.
+    AddressProven { bound: &'a Bound, source: &'a str },
+    /// The address was proven for the first time, without the password: what was bound to the account has ended.
+    Reclaimed { source: &'a str },
 }
 
 /// A letter in words.
@@ -56,7 +61,8 @@ impl Letter<'_> {
     pub(super) fn write(self, language: Language, now: Timestamp) -> Written {
         let words = words(language, self, &quotable(self.device()));
         let (labels, time, source) = (labels(language), readable(now), self.source());
-        let facts = [format!("{} {time}", labels.when), format!("{} {source}", labels.from)];
+        let mut facts = self.bound().map(|bound| bound.lines(language)).unwrap_or_default();
+        facts.extend([format!("{} {time}", labels.when), format!("{} {source}", labels.from)]);
         // A code is alone on its line in both forms, so that programs find it too (CONTRACT.md section 1).
         let code = self.code().map_or_else(String::new, |code| format!("{code}\n\n{}\n\n", words.validity));
         let text = format!("{}\n\n{code}{}\n\n{}\n", words.what, facts.join("\n"), words.advice);
@@ -65,7 +71,8 @@ impl Letter<'_> {
             body += &numeral(code);
             body += &paragraph(&words.validity);
         }
-        body += &format!("<p>{}</p>\n", facts.map(|fact| escaped(&fact)).join("<br>\n"));
+        let shown = facts.iter().map(|fact| escaped(fact)).collect::<Vec<_>>();
+        body += &format!("<p>{}</p>\n", shown.join("<br>\n"));
         body += &paragraph(words.advice);
         let html = page(language, words.subject, &body);
         Written { subject: words.subject.to_owned(), text, html }
@@ -93,6 +100,10 @@ impl Letter<'_> {
         } else {
             None
         }
+    }
+
+    fn bound(&self) -> Option<&Bound> {
+        if let Self::AddressProven { bound, .. } = self { Some(bound) } else { None }
     }
 
     fn device(&self) -> &str {
@@ -124,14 +135,16 @@ impl Letter<'_> {
             | Self::CodesLow { source, .. }
             | Self::DeviceTrusted { source, .. }
             | Self::Words { source, .. }
-            | Self::PasswordRecovered { source } => source,
+            | Self::PasswordRecovered { source }
+            | Self::AddressProven { source, .. }
+            | Self::Reclaimed { source } => source,
         }
     }
 }
 
 /// A name that a client chose: one line, without the quotation marks of any language, and without a run of digits that
 /// could be taken for a code.
-fn quotable(name: &str) -> String {
+pub(super) fn quotable(name: &str) -> String {
     let (mut out, mut run) = (String::with_capacity(name.len()), 0);
     for c in name.chars().filter(|c| !c.is_control() && !"\"„“”«»\u{2028}\u{2029}".contains(*c)) {
         run = if c.is_numeric() { run + 1 } else { 0 };
@@ -160,6 +173,13 @@ mod tests {
     const THREE: &str = "apple river quiet";
     const NASTY: &str = "<b>&\" 482913 or 00000000\r\n123456";
 
+    static BOUND: std::sync::LazyLock<Bound> = std::sync::LazyLock::new(|| Bound {
+        phones: vec!["Pixel".to_owned(), NASTY.to_owned()],
+        devices: vec!["Laptop".to_owned(); 3],
+        trusted: vec![NASTY.to_owned()],
+        methods: vec![Method::Email, Method::Mobile, Method::Authenticator, Method::BackupCode],
+    });
+
     /// Every kind of letter, with every method where there is one.
     fn all() -> Vec<Letter<'static>> {
         let source = "2001:db8::1";
@@ -175,6 +195,8 @@ mod tests {
             Letter::TwoFactorOff { source },
             Letter::DeviceTrusted { device, source },
             Letter::PasswordRecovered { source },
+            Letter::AddressProven { bound: &BOUND, source },
+            Letter::Reclaimed { source },
         ];
         for method in [Method::Email, Method::Mobile, Method::Authenticator, Method::BackupCode] {
             all.extend([Letter::FactorRemoved { method, source }, Letter::FactorAdded { method, source }]);
@@ -206,7 +228,9 @@ mod tests {
                 | Letter::CodesLow { .. }
                 | Letter::DeviceTrusted { .. }
                 | Letter::Words { .. }
-                | Letter::PasswordRecovered { .. } => {}
+                | Letter::PasswordRecovered { .. }
+                | Letter::AddressProven { .. }
+                | Letter::Reclaimed { .. } => {}
             }
         }
         all

@@ -38,7 +38,8 @@ const BY_ADDRESS: &str = concat!("SELECT ", columns!(), " FROM accounts WHERE em
 const BY_PHONE: &str =
     concat!("SELECT ", columns!(), " FROM accounts WHERE phone = $1 AND (kind = $2 OR $2 = '') ORDER BY id");
 const BY_ID: &str = concat!("SELECT ", columns!(), " FROM accounts WHERE id = $1");
-const NOTICE_ADDRESS: &str = "SELECT email, language FROM accounts WHERE id = $1 AND verified = 1";
+const NOTICE_ADDRESS: &str =
+    "SELECT email, language FROM accounts WHERE id = $1 AND (verified = 1 OR vouched = 1)";
 const LIST: &str = concat!("SELECT ", columns!(), " FROM accounts ORDER BY kind, email_key");
 const DISABLE: &str =
     "UPDATE accounts SET disabled_at = COALESCE(disabled_at, $2), updated_at = $2 WHERE id = $1";
