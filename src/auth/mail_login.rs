@@ -71,7 +71,10 @@ impl Auth {
         }
         let (quotas, now) = (self.mail_quotas(&mailbox, source), self.now());
         // Without a lock first: who is over a limit holds nobody up, and writes nothing.
-        let looking = async move |tx: &mut Tx| Ok((mail_quota::look(tx, &quotas, now).await?, quotas));
+        let looking = async move |tx: &mut Tx| {
+            mail::check_room(tx).await?;
+            Ok((mail_quota::look(tx, &quotas, now).await?, quotas))
+        };
         let (room, quotas) = self.store.read(move |tx| Box::pin(async move { looking(tx).await })).await?;
         room?;
         let token = MailLoginToken::new(random::alphanumeric(TOKEN_CHARS));

@@ -146,6 +146,7 @@ impl Auth {
         self.limits.count(CODES_PER_SOURCE, source)?;
         // Under what was asked: a number must not tell whose address it leads to.
         self.limits.count_at(CODES_PER_ADDRESS, source, "", who.key())?;
+        self.check_mail_room().await?;
         let owner = match who {
             // The code belongs to the address, whoever has it.
             Identifier::Email(_) | Identifier::Nobodys => None,
@@ -160,6 +161,14 @@ impl Auth {
             source,
         )
         .await
+    }
+
+    /// Whether a code could be promised now; asked before an address is looked up or a password hashed for one.
+    ///
+    /// # Errors
+    /// `Busy` while too many codes wait.
+    pub(crate) async fn check_mail_room(&self) -> Result<(), Error> {
+        Ok(self.store.read(|tx| Box::pin(mail::check_room(tx))).await?)
     }
 
     /// An address that nobody has, always the same for a number: a code for it is prepared like any other.

@@ -8,7 +8,6 @@ pub(crate) mod enrol;
 mod error;
 pub(crate) mod export;
 mod factors;
-mod first_proof;
 pub(crate) mod import;
 mod key_change;
 mod keyring;
@@ -79,6 +78,7 @@ impl Auth {
         issuer: String,
         courier: Courier,
     ) -> Result<Self, Error> {
+        store.seal_mail_with(seals.clone());
         let root = roots::open(&store, &seals, clock.clone()).await?;
         let names = crate::crypto::jwt::Names { issuer, audience: config.jwt.audience.clone() };
         let keyring = Keyring::open(&store, seals.clone(), names, &config.jwt, clock.clone()).await?;

@@ -13,6 +13,8 @@ use super::seal_file;
 pub(crate) const SIGNING_KEY: &str = "signing key";
 /// What the secret of an authenticator app is sealed for.
 pub(crate) const TOTP: &str = "totp";
+/// What a mail that waits is sealed for.
+pub(crate) const MAIL: &str = "mail";
 
 /// One seal key, or several while the first of them takes the others' place.
 #[derive(Clone, Debug)]

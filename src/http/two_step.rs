@@ -118,6 +118,9 @@ async fn login(State(http): State<Http>, client: Client, mut fields: Fields) -> 
     let kind = fields.optional("type");
     fields.finish()?;
     let who = Identifier::address(&name);
+    if Provider::parse(&provider) == Some(Provider::Email) {
+        http.auth.check_mail_room().await?;
+    }
     let account = match http.auth.prove_password(kind.as_deref(), &who, &password, client.source).await {
         Err(Error::BadCredentials) if http.auth.config.two_step.unknown_user == 404 => {
             let is_known = http.auth.is_known(kind.as_deref(), &name).await?;

@@ -30,6 +30,7 @@ const LANES: usize = 4;
 pub(crate) struct Courier {
     way: Way,
     from: Mailbox,
+    timeout: Duration,
     give_up: Duration,
     bell: Notify,
 }
@@ -68,7 +69,7 @@ impl Courier {
                 Way::Smtp(Box::new(smtp))
             }
         };
-        Ok(Self { way, from, give_up: mail.give_up, bell: Notify::new() })
+        Ok(Self { way, from, timeout: mail.timeout, give_up: mail.give_up, bell: Notify::new() })
     }
 
     /// Says that something was put into the outbox.
@@ -84,8 +85,13 @@ impl Courier {
             Way::Smtp(_) => LANES,
         };
         let (mut next, mut taken, mut under_way) = (VecDeque::new(), HashSet::new(), FuturesUnordered::new());
+        let mut round = Duration::ZERO;
         loop {
             let now = clock.uptime();
+            if now >= round {
+                super::tell_repeats(store, clock.now()).await;
+                round = now + ROUND;
+            }
             while under_way.len() < lanes {
                 if next.is_empty() {
                     next = self.due(store, clock, &taken).await;
@@ -126,33 +132,32 @@ impl Courier {
     }
 
     async fn deliver(&self, store: &Store, clock: &Clock, mail: Waiting) -> Result<(), Error> {
-        let (claimed, now, lease) = (mail.clone(), clock.now(), self.lease(&mail));
-        let unit = async move |tx: &mut crate::store::Tx| outbox::claim(tx, &claimed, lease, now).await;
-        if !store.write(move |tx| Box::pin(async move { unit(tx).await })).await? {
-            return Ok(());
-        }
+        let (now, lease) = (clock.now(), self.lease());
+        let claimed = store.write(move |tx| Box::pin(outbox::claim(tx, mail, lease, now))).await?;
+        let Some(mail) = claimed else { return Ok(()) };
+        let (id, attempts) = (mail.id, mail.attempts);
         let sent = if self.is_over(&mail, now) {
             Err(Failure::passing("its time was over before it could be sent"))
         } else {
-            self.send(&mail, clock).await
+            self.send(&mail, store, clock).await
         };
         let Err(failure) = sent else {
-            return store.write(move |tx| Box::pin(outbox::done(tx, mail.id))).await;
+            return store.write(move |tx| Box::pin(outbox::done(tx, id, attempts))).await;
         };
-        let (attempts, reason) = (mail.attempts + 1, failure.reason.as_str());
+        let reason = failure.reason.as_str();
         match self.next_attempt(&mail, failure.is_lasting, clock.now()) {
             Some(at) => {
-                tracing::warn!(mail = mail.id, attempts, reason, "a mail waits for its next attempt");
-                store.write(move |tx| Box::pin(outbox::postpone(tx, mail.id, at))).await
+                tracing::warn!(mail = id, attempts, reason, "a mail waits for its next attempt");
+                store.write(move |tx| Box::pin(outbox::postpone(tx, id, attempts, at))).await
             }
             None => {
-                tracing::error!(mail = mail.id, attempts, reason, "a mail is given up");
-                store.write(move |tx| Box::pin(outbox::done(tx, mail.id))).await
+                tracing::error!(mail = id, attempts, reason, "a mail is given up");
+                store.write(move |tx| Box::pin(outbox::done(tx, id, attempts))).await
             }
         }
     }
 
-    async fn send(&self, mail: &Waiting, clock: &Clock) -> Result<(), Failure> {
+    async fn send(&self, mail: &Waiting, store: &Store, clock: &Clock) -> Result<(), Failure> {
         let message = message(&self.from, mail)?;
         let is_anybody_s = mail.recipient != NOBODY;
         match &self.way {
@@ -160,18 +165,20 @@ impl Courier {
             Way::Smtp(smtp) => smtp.send(&message, clock).await,
             Way::Folder(folder) => {
                 let name = format!("{}-{}.eml", mail.created_at.0, mail.id);
-                let written = folder.write(&name, &message.formatted(), is_anybody_s).await;
-                written.map_err(|e| Failure::passing(format!("mail.folder: {e}")))
+                let failed = |e: std::io::Error| Failure::passing(format!("mail.folder: {e}"));
+                let draft = folder.draft(&name, mail.attempts, &message.formatted()).await.map_err(failed)?;
+                // Writing may have taken longer than the lease: then another node delivers it, and this draft is nothing.
+                let (id, attempts) = (mail.id, mail.attempts);
+                let held = store.read(move |tx| Box::pin(outbox::is_held(tx, id, attempts))).await;
+                let is_held = held.map_err(|e| Failure::passing(e.to_string()))?;
+                folder.finish(draft, is_anybody_s && is_held).await.map_err(failed)
             }
         }
     }
 
-    /// How long a mail is nobody else's: a delivery under way is over by then, or its node is gone.
-    fn lease(&self, mail: &Waiting) -> Duration {
-        match &self.way {
-            Way::Smtp(smtp) => smtp.timeout() + PAUSE,
-            Way::Folder(_) => pause(mail.attempts),
-        }
+    /// How long a mail is left to the node that took it: a delivery under way is over by then, or that node is gone.
+    fn lease(&self) -> Duration {
+        self.timeout + PAUSE
     }
 
     fn end(&self, mail: &Waiting) -> Timestamp {
@@ -189,7 +196,9 @@ impl Courier {
             MAX_PAUSE
         } else {
             // Close to the end half of what is left, so that the last minutes of a code are used.
-            Some(pause(mail.attempts)).filter(|pause| *pause < left).unwrap_or((left / 2).max(PAUSE))
+            Some(pause(mail.attempts.saturating_sub(1)))
+                .filter(|pause| *pause < left)
+                .unwrap_or((left / 2).max(PAUSE))
         };
         (pause < left).then(|| now.plus(pause))
     }
@@ -212,11 +221,9 @@ mod tests {
         Waiting {
             id: 1,
             recipient: String::new(),
-            subject: String::new(),
-            text: String::new(),
-            html: String::new(),
+            content: None,
             created_at: Timestamp(0),
-            attempts: 0,
+            attempts: 1,
             expires_at,
         }
     }

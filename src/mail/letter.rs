@@ -2,9 +2,8 @@
 
 use std::time::Duration;
 
-use super::bound::Bound;
 use super::html::{escaped, numeral, page, paragraph};
-use super::templates::{labels, words};
+use super::templates::{Words, labels, repeated, words};
 use crate::domain::factor::Method;
 use crate::domain::language::Language;
 use crate::domain::time::Timestamp;
@@ -44,10 +43,6 @@ pub(crate) enum Letter<'a> {
     Words { words: &'a str, minutes: u64, source: &'a str },
     /// A new password was set by whom mailed words have proven to own the address.
     PasswordRecovered { source: &'a str },
-    /// The address was proven for the first time, beside the password.
-    AddressProven { bound: &'a Bound, source: &'a str },
-    /// The address was proven for the first time, without the password: what was bound to the account has ended.
-    Reclaimed { source: &'a str },
 }
 
 /// A letter in words.
@@ -57,12 +52,22 @@ pub(super) struct Written {
     pub(super) html: String,
 }
 
-impl Letter<'_> {
+impl<'a> Letter<'a> {
     pub(super) fn write(self, language: Language, now: Timestamp) -> Written {
-        let words = words(language, self, &quotable(self.device()));
+        self.write_words(&words(language, self, &quotable(self.device())), language, now)
+    }
+
+    /// Says that there were `times` more occasions since the last letter of this kind, the latest at `last`.
+    pub(super) fn write_repeats(self, times: i64, language: Language, last: Timestamp) -> Written {
+        let mut words = words(language, self, "");
+        // Not a run of six digits, which could be taken for a code.
+        words.what = repeated(language, times.min(99_999));
+        self.write_words(&words, language, last)
+    }
+
+    fn write_words(self, words: &Words, language: Language, now: Timestamp) -> Written {
         let (labels, time, source) = (labels(language), readable(now), self.source());
-        let mut facts = self.bound().map(|bound| bound.lines(language)).unwrap_or_default();
-        facts.extend([format!("{} {time}", labels.when), format!("{} {source}", labels.from)]);
+        let facts = [format!("{} {time}", labels.when), format!("{} {source}", labels.from)];
         // A code is alone on its line in both forms, so that programs find it too (CONTRACT.md section 1).
         let code = self.code().map_or_else(String::new, |code| format!("{code}\n\n{}\n\n", words.validity));
         let text = format!("{}\n\n{code}{}\n\n{}\n", words.what, facts.join("\n"), words.advice);
@@ -71,8 +76,7 @@ impl Letter<'_> {
             body += &numeral(code);
             body += &paragraph(&words.validity);
         }
-        let shown = facts.iter().map(|fact| escaped(fact)).collect::<Vec<_>>();
-        body += &format!("<p>{}</p>\n", shown.join("<br>\n"));
+        body += &format!("<p>{}</p>\n", facts.map(|fact| escaped(&fact)).join("<br>\n"));
         body += &paragraph(words.advice);
         let html = page(language, words.subject, &body);
         Written { subject: words.subject.to_owned(), text, html }
@@ -90,6 +94,74 @@ impl Letter<'_> {
         }
     }
 
+    /// The name of this kind of letter in the store.
+    pub(super) fn kind(self) -> &'static str {
+        match self {
+            Self::RegistrationTried { .. } => "registration_tried",
+            Self::PhoneAdded { .. } => "phone_added",
+            Self::PhoneRemoved { .. } => "phone_removed",
+            Self::CodesReplaced { .. } => "codes_replaced",
+            Self::FactorRemoved { .. } => "factor_removed",
+            Self::PasswordChanged { .. } => "password_changed",
+            Self::RefreshReused { .. } => "refresh_reused",
+            Self::Locked { .. } => "locked",
+            Self::LoginCode { .. } => "login_code",
+            Self::EnableCode { .. } => "enable_code",
+            Self::FactorAdded { .. } => "factor_added",
+            Self::TwoFactorOff { .. } => "two_factor_off",
+            Self::CodesLow { left: 0, .. } => "codes_low/0",
+            Self::CodesLow { left: 1, .. } => "codes_low/1",
+            Self::CodesLow { left: 2, .. } => "codes_low/2",
+            Self::CodesLow { .. } => "codes_low",
+            Self::DeviceTrusted { .. } => "device_trusted",
+            Self::Words { .. } => "words",
+            Self::PasswordRecovered { .. } => "password_recovered",
+        }
+    }
+
+    /// A letter of a kind whose repeats are told together.
+    pub(super) fn of_kind(kind: &str, source: &'a str) -> Option<Self> {
+        let device = "";
+        Some(match kind {
+            "registration_tried" => Self::RegistrationTried { source },
+            "phone_added" => Self::PhoneAdded { device, source },
+            "phone_removed" => Self::PhoneRemoved { device, source },
+            "codes_replaced" => Self::CodesReplaced { source },
+            "factor_removed" => Self::FactorRemoved { method: Method::Email, source },
+            "password_changed" => Self::PasswordChanged { source },
+            "refresh_reused" => Self::RefreshReused { device, source },
+            "locked" => Self::Locked { source },
+            "factor_added" => Self::FactorAdded { method: Method::Email, source },
+            "two_factor_off" => Self::TwoFactorOff { source },
+            "codes_low/0" | "codes_low/1" | "codes_low/2" | "codes_low" => Self::CodesLow { left: 0, source },
+            "device_trusted" => Self::DeviceTrusted { device, source },
+            "password_recovered" => Self::PasswordRecovered { source },
+            _ => return None,
+        })
+    }
+
+    /// Whether it is never delayed: what was granted or taken away, and new passwords.
+    pub(super) fn is_urgent(self) -> bool {
+        match self {
+            Self::PhoneAdded { .. }
+            | Self::PhoneRemoved { .. }
+            | Self::FactorAdded { .. }
+            | Self::FactorRemoved { .. }
+            | Self::TwoFactorOff { .. }
+            | Self::DeviceTrusted { .. }
+            | Self::PasswordChanged { .. }
+            | Self::PasswordRecovered { .. } => true,
+            Self::RegistrationTried { .. }
+            | Self::CodesReplaced { .. }
+            | Self::RefreshReused { .. }
+            | Self::Locked { .. }
+            | Self::CodesLow { .. }
+            | Self::LoginCode { .. }
+            | Self::EnableCode { .. }
+            | Self::Words { .. } => false,
+        }
+    }
+
     /// A code, or words that serve as one.
     fn code(&self) -> Option<&str> {
         if let Self::LoginCode { code, .. }
@@ -100,10 +172,6 @@ impl Letter<'_> {
         } else {
             None
         }
-    }
-
-    fn bound(&self) -> Option<&Bound> {
-        if let Self::AddressProven { bound, .. } = self { Some(bound) } else { None }
     }
 
     fn device(&self) -> &str {
@@ -118,7 +186,7 @@ impl Letter<'_> {
         }
     }
 
-    fn source(&self) -> &str {
+    pub(super) fn source(&self) -> &str {
         match self {
             Self::RegistrationTried { source }
             | Self::PhoneAdded { source, .. }
@@ -135,16 +203,14 @@ impl Letter<'_> {
             | Self::CodesLow { source, .. }
             | Self::DeviceTrusted { source, .. }
             | Self::Words { source, .. }
-            | Self::PasswordRecovered { source }
-            | Self::AddressProven { source, .. }
-            | Self::Reclaimed { source } => source,
+            | Self::PasswordRecovered { source } => source,
         }
     }
 }
 
 /// A name that a client chose: one line, without the quotation marks of any language, and without a run of digits that
 /// could be taken for a code.
-pub(super) fn quotable(name: &str) -> String {
+fn quotable(name: &str) -> String {
     let (mut out, mut run) = (String::with_capacity(name.len()), 0);
     for c in name.chars().filter(|c| !c.is_control() && !"\"„“”«»\u{2028}\u{2029}".contains(*c)) {
         run = if c.is_numeric() { run + 1 } else { 0 };
@@ -173,13 +239,6 @@ mod tests {
     const THREE: &str = "apple river quiet";
     const NASTY: &str = "<b>&\" 482913 or 00000000\r\n123456";
 
-    static BOUND: std::sync::LazyLock<Bound> = std::sync::LazyLock::new(|| Bound {
-        phones: vec!["Pixel".to_owned(), NASTY.to_owned()],
-        devices: vec!["Laptop".to_owned(); 3],
-        trusted: vec![NASTY.to_owned()],
-        methods: vec![Method::Email, Method::Mobile, Method::Authenticator, Method::BackupCode],
-    });
-
     /// Every kind of letter, with every method where there is one.
     fn all() -> Vec<Letter<'static>> {
         let source = "2001:db8::1";
@@ -195,8 +254,6 @@ mod tests {
             Letter::TwoFactorOff { source },
             Letter::DeviceTrusted { device, source },
             Letter::PasswordRecovered { source },
-            Letter::AddressProven { bound: &BOUND, source },
-            Letter::Reclaimed { source },
         ];
         for method in [Method::Email, Method::Mobile, Method::Authenticator, Method::BackupCode] {
             all.extend([Letter::FactorRemoved { method, source }, Letter::FactorAdded { method, source }]);
@@ -228,9 +285,7 @@ mod tests {
                 | Letter::CodesLow { .. }
                 | Letter::DeviceTrusted { .. }
                 | Letter::Words { .. }
-                | Letter::PasswordRecovered { .. }
-                | Letter::AddressProven { .. }
-                | Letter::Reclaimed { .. } => {}
+                | Letter::PasswordRecovered { .. } => {}
             }
         }
         all
@@ -283,6 +338,26 @@ mod tests {
             let lives = letter.expires_at(NOW).map(|end| end.since(NOW) >= Duration::from_secs(60));
             assert_eq!(lives, letter.code().map(|_| true), "only a code has an end");
         });
+    }
+
+    #[test]
+    fn every_notice_can_be_told_as_repeats_in_every_language() {
+        for letter in all().into_iter().filter(|letter| letter.code().is_none()) {
+            let same = Letter::of_kind(letter.kind(), "192.0.2.1").expect("a known kind");
+            for language in Language::ALL {
+                let once = letter.write(language, NOW);
+                for (times, told) in [(1, None), (2, Some("2")), (7, Some("7")), (123_456, Some("99999"))] {
+                    let written = same.write_repeats(times, language, NOW);
+                    assert_eq!(written.subject, once.subject);
+                    assert!(written.text.contains(told.unwrap_or_default()), "{}", written.text);
+                    assert_eq!(long_runs(&written.text), Vec::<&str>::new());
+                    assert!(written.text.contains("192.0.2.1") && written.html.contains("2026-11-22 09:30"));
+                }
+            }
+        }
+        for code in all().into_iter().filter(|letter| letter.code().is_some()) {
+            assert!(Letter::of_kind(code.kind(), "").is_none() && !code.is_urgent());
+        }
     }
 
     #[test]

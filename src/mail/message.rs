@@ -6,13 +6,16 @@ use lettre::message::{Body, Mailbox, MultiPart, SinglePart};
 
 use super::NOBODY;
 use super::courier::Failure;
+use crate::crypto::seal::digest;
 use crate::domain::time::Timestamp;
-use crate::store::outbox::Waiting;
+use crate::store::outbox::{Content, Waiting};
 
 const AUTO_SUBMITTED: HeaderName = HeaderName::new_from_ascii_str("Auto-Submitted");
 
 pub(super) fn message(from: &Mailbox, mail: &Waiting) -> Result<Message, Failure> {
     let unsendable = |e: &dyn std::fmt::Display| Failure::lasting(format!("it is no mail: {e}"));
+    // Perhaps another node has the key.
+    let content = mail.content.as_ref().ok_or_else(|| Failure::passing("no seal key opens it"))?;
     // The address itself has no place in the log.
     let to = match mail.recipient.as_str() {
         NOBODY => from.email.clone(),
@@ -26,13 +29,15 @@ pub(super) fn message(from: &Mailbox, mail: &Waiting) -> Result<Message, Failure
         // No answer by a machine is wanted (RFC 3834 §5).
         .raw_header(HeaderValue::new(AUTO_SUBMITTED, "auto-generated".to_owned()))
         .message_id(Some(message_id(from, mail)))
-        .subject(&mail.subject);
-    let text = part(ContentType::TEXT_PLAIN, &mail.text);
-    let message = if mail.html.is_empty() {
+        .subject(&content.subject);
+    let text = part(ContentType::TEXT_PLAIN, &content.text);
+    let message = if content.html.is_empty() {
         builder.singlepart(text)
     } else {
-        let html = part(ContentType::TEXT_HTML, &mail.html);
-        builder.multipart(MultiPart::alternative().boundary(boundary()).singlepart(text).singlepart(html))
+        let html = part(ContentType::TEXT_HTML, &content.html);
+        builder.multipart(
+            MultiPart::alternative().boundary(boundary(mail, content)).singlepart(text).singlepart(html),
+        )
     };
     message.map_err(|e| unsendable(&e))
 }
@@ -48,10 +53,13 @@ fn part(kind: ContentType, text: &str) -> SinglePart {
     }
 }
 
-/// Random letters; a digit could become part of what looks like a code.
-fn boundary() -> String {
-    let random = MultiPart::alternative().build().boundary();
-    random.chars().filter(char::is_ascii_alphabetic).collect()
+/// The same at every attempt, and nothing that a text could hold on purpose: a digest of the texts. In letters; a digit
+/// could become part of what looks like a code.
+fn boundary(mail: &Waiting, content: &Content) -> String {
+    let (id, at) = (mail.id.to_be_bytes(), mail.created_at.0.to_be_bytes());
+    let all = [&id, &at, content.text.as_bytes(), content.html.as_bytes()].concat();
+    let letter = |nibble: u8| char::from(b'a' + nibble);
+    digest(&all).iter().take(16).flat_map(|byte| [letter(byte >> 4), letter(byte & 15)]).collect()
 }
 
 fn message_id(from: &Mailbox, mail: &Waiting) -> String {
@@ -73,9 +81,11 @@ mod tests {
         Waiting {
             id: 123_456,
             recipient: recipient.to_owned(),
-            subject: "Trop de codes erronés".to_owned(),
-            text: "Voilà\n\n.048291\n".to_owned(),
-            html: html.to_owned(),
+            content: Some(Content {
+                subject: "Trop de codes erronés".to_owned(),
+                text: "Voilà\n\n.048291\n".to_owned().into(),
+                html: html.to_owned().into(),
+            }),
             created_at: Timestamp(1_795_339_800_000),
             attempts: 0,
             expires_at: None,
@@ -99,6 +109,25 @@ mod tests {
         let long = |run: &&str| run.len() >= 6;
         assert_eq!(text.split(|c: char| !c.is_ascii_digit()).filter(long).collect::<Vec<_>>(), ["048291"]);
         assert_ne!(letters(17), letters(16));
+    }
+
+    #[test]
+    fn both_forms_are_the_same_at_every_attempt_between_boundaries_of_no_other_mail() {
+        let mail = waiting("ann@example.org", "<p>048291</p>");
+        let (first, again) =
+            (formatted(&mail).unwrap(), formatted(&Waiting { attempts: 7, ..mail.clone() }).unwrap());
+        assert_eq!(first, again);
+        let other = formatted(&Waiting { id: 123_457, ..mail }).unwrap();
+        let boundary =
+            |text: &str| text.split("boundary=\"").nth(1).unwrap().split('"').next().unwrap().to_owned();
+        assert_ne!(boundary(&first), boundary(&other));
+        assert!(boundary(&first).len() == 32 && boundary(&first).bytes().all(|b| b.is_ascii_lowercase()));
+    }
+
+    #[test]
+    fn a_sealed_text_that_no_key_opens_waits_for_another_node() {
+        let failure = formatted(&Waiting { content: None, ..waiting("ann@example.org", "") }).unwrap_err();
+        assert!(!failure.is_lasting, "{failure:?}");
     }
 
     #[test]

@@ -1,6 +1,5 @@
 //! Mail to owners: what is written, and its delivery out of the store's outbox, by SMTP or into a folder of `.eml` files.
 
-mod bound;
 mod courier;
 mod folder;
 mod html;
@@ -9,18 +8,26 @@ mod message;
 mod smtp;
 mod templates;
 
-pub(crate) use bound::Bound;
 pub(crate) use courier::Courier;
 pub(crate) use letter::Letter;
 
 use crate::domain::ids::AccountId;
 use crate::domain::language::Language;
 use crate::domain::time::Timestamp;
+use crate::store::notices::{self, Repeats};
 use crate::store::outbox::{self, Promise};
-use crate::store::{Error, Tx, accounts};
+use crate::store::{Error, Store, Tx, accounts};
+use letter::Written;
 
-/// Promises a notice to an account's owner, in the account's language. Nothing goes to an address that was not proven: a
-/// stranger may have registered it, and its owner never asked for anything.
+/// So many urgent notices of a kind may wait for one owner; what comes on top is counted for a letter later. Only while
+/// mail can't be delivered do so many wait.
+const WAITING_OF_A_KIND: u32 = 8;
+
+/// Promises a notice to an account's owner, in the account's language. Nothing goes to an address that was neither
+/// proven nor vouched for: a stranger may have registered it, and its owner never asked for anything.
+///
+/// The first of a kind goes at once; of those within the next hour one letter says how many there were, unless they are
+/// of a kind that is never delayed ([`Letter::is_urgent`]).
 ///
 /// # Errors
 /// The store's.
@@ -31,14 +38,58 @@ pub(crate) async fn notify(
     now: Timestamp,
 ) -> Result<(), Error> {
     let Some((recipient, language)) = accounts::notice_address(tx, account).await? else { return Ok(()) };
-    post(tx, letter, &recipient, language, now).await
+    let (kind, source) = (letter.kind(), letter.source());
+    if letter.is_urgent() {
+        if outbox::has_many(tx, &recipient, kind, WAITING_OF_A_KIND).await? {
+            return notices::repeat(tx, account, kind, source, now).await;
+        }
+    } else if !notices::is_first(tx, account, kind, source, now).await? {
+        return Ok(());
+    }
+    let rooms = outbox::rooms(tx).await?;
+    if !(rooms.for_a_notice() || letter.is_urgent() && rooms.for_an_urgent_notice()) {
+        tracing::error!(kind, "too much mail waits (mail.queue): a notice is dropped");
+        return Ok(());
+    }
+    let written = letter.write(language, now);
+    outbox::add(tx, promise(&recipient, kind, &written, None), now).await
+}
+
+/// Tells owners of repeats whose hour is over.
+async fn tell_repeats(store: &Store, now: Timestamp) {
+    let due = store.read(move |tx| Box::pin(notices::due(tx, now))).await;
+    let due = due.unwrap_or_else(|e| {
+        tracing::warn!(error = %e, "notices");
+        Vec::new()
+    });
+    for repeats in due {
+        let told = store.write(move |tx| Box::pin(tell(tx, repeats, now))).await;
+        if let Err(e) = told {
+            tracing::warn!(error = %e, "notices");
+        }
+    }
+}
+
+async fn tell(tx: &mut Tx, repeats: Repeats, now: Timestamp) -> Result<(), Error> {
+    if !notices::take(tx, &repeats, now).await? {
+        return Ok(());
+    }
+    let Some(letter) = Letter::of_kind(&repeats.kind, &repeats.source) else { return Ok(()) };
+    let Some((recipient, language)) = accounts::notice_address(tx, repeats.account).await? else {
+        return Ok(());
+    };
+    if !outbox::rooms(tx).await?.for_a_notice() {
+        // They stay counted.
+        return Err(Error::Full);
+    }
+    let written = letter.write_repeats(repeats.times, language, repeats.last_at);
+    outbox::add(tx, promise(&recipient, &repeats.kind, &written, None), now).await
 }
 
 /// Promises a code or words to an address as part of a unit of work: they are sent if, and only if, the unit is committed.
 ///
 /// # Errors
-/// [`Error::Full`] for a code when `mail.queue` letters wait: somebody would look for it in vain. Other letters are
-/// told from twice as many on, in the log alone.
+/// [`Error::Full`] when `mail.queue` codes and words wait: somebody would look for another in vain.
 pub(crate) async fn post(
     tx: &mut Tx,
     letter: Letter<'_>,
@@ -46,20 +97,25 @@ pub(crate) async fn post(
     language: Language,
     now: Timestamp,
 ) -> Result<(), Error> {
-    let expires_at = letter.expires_at(now);
-    if !is_admitted(tx, expires_at.is_some()).await? {
-        tracing::error!("too much mail waits (mail.queue): a notice is dropped");
-        return Ok(());
+    let rooms = outbox::rooms(tx).await?;
+    if !rooms.for_a_code() {
+        return Err(Error::Full);
     }
     let written = letter.write(language, now);
-    let mail = Promise {
-        recipient,
-        subject: &written.subject,
-        text: &written.text,
-        html: &written.html,
-        expires_at,
-    };
+    let mail = promise(recipient, letter.kind(), &written, letter.expires_at(now));
+    // However many of those for nobody are asked for, they take no place from others.
+    if recipient == NOBODY && !rooms.for_nobody() {
+        return outbox::overwrite(tx, mail, now).await;
+    }
     outbox::add(tx, mail, now).await
+}
+
+/// Whether another code could be promised now; asked before anything is looked up or hashed for it.
+///
+/// # Errors
+/// [`Error::Full`] when it could not.
+pub(crate) async fn check_room(tx: &mut Tx) -> Result<(), Error> {
+    if outbox::rooms(tx).await?.for_a_code() { Ok(()) } else { Err(Error::Full) }
 }
 
 /// The recipient of what nobody gets.
@@ -79,79 +135,15 @@ pub(crate) async fn pretend(
     post(tx, letter, NOBODY, language, now).await
 }
 
-async fn is_admitted(tx: &mut Tx, has_code: bool) -> Result<bool, Error> {
-    let limit = if has_code { tx.mail_queue } else { tx.mail_queue.saturating_mul(2) };
-    let has_room = outbox::has_room(tx, limit).await?;
-    if has_code && !has_room { Err(Error::Full) } else { Ok(has_room) }
+fn promise<'a>(
+    recipient: &'a str,
+    kind: &'a str,
+    written: &'a Written,
+    expires_at: Option<Timestamp>,
+) -> Promise<'a> {
+    let Written { subject, text, html } = written;
+    Promise { recipient, kind, subject, text, html, expires_at }
 }
 
 #[cfg(test)]
-mod tests {
-    use std::time::Duration;
-
-    use super::*;
-    use crate::clock::Clock;
-    use crate::config::{Config, StoreUrl};
-    use crate::store::Store;
-
-    const CODE: Letter<'_> = Letter::LoginCode { code: "048291", minutes: 1, source: "192.0.2.1" };
-    const NOTICE: Letter<'_> = Letter::PasswordChanged { source: "192.0.2.1" };
-
-    async fn store(folder: &tempfile::TempDir, mail_queue: u32) -> Store {
-        Store::open(&StoreUrl::Sqlite(folder.path().join("x.db")), 1, mail_queue).await.unwrap()
-    }
-
-    async fn posted(store: &Store, letter: Letter<'static>, clock: &Clock) -> Result<(), Error> {
-        let now = clock.now();
-        store.write(move |tx| Box::pin(post(tx, letter, "ann@example.org", Language::De, now))).await
-    }
-
-    async fn waiting(store: &Store) -> usize {
-        let due = store.read(|tx| Box::pin(outbox::due(tx, Timestamp(i64::MAX)))).await;
-        due.unwrap().len()
-    }
-
-    #[tokio::test]
-    async fn a_code_that_could_not_be_sent_soon_is_refused_and_a_notice_is_dropped_later() {
-        let (folder, clock) = (tempfile::tempdir().unwrap(), Clock::manual(Timestamp(1_795_339_800_000)));
-        let store = store(&folder, 2).await;
-        for _ in 0..2 {
-            posted(&store, CODE, &clock).await.unwrap();
-        }
-        assert!(matches!(posted(&store, CODE, &clock).await, Err(Error::Full)));
-        let pretended = store.write(|tx| Box::pin(pretend(tx, CODE, Language::De, Timestamp(0)))).await;
-        assert!(matches!(pretended, Err(Error::Full)), "an unknown address is answered like a known one");
-        for count in [3, 4, 4] {
-            posted(&store, NOTICE, &clock).await.unwrap();
-            assert_eq!(waiting(&store).await, count);
-        }
-    }
-
-    #[tokio::test]
-    async fn who_waits_for_a_code_comes_first_and_a_code_that_is_over_is_not_sent() {
-        let (folder, clock) = (tempfile::tempdir().unwrap(), Clock::manual(Timestamp(1_795_339_800_000)));
-        let store = store(&folder, 10).await;
-        posted(&store, NOTICE, &clock).await.unwrap();
-        posted(&store, CODE, &clock).await.unwrap();
-        let now = clock.now();
-        let due = store.read(move |tx| Box::pin(outbox::due(tx, now))).await.unwrap();
-        assert_eq!(due.iter().map(|mail| mail.id).collect::<Vec<_>>(), [2, 1]);
-
-        clock.advance(Duration::from_secs(60));
-        let mail = folder.path().join("mail");
-        let setting = ("READYLOGIN_MAIL__FOLDER".to_owned(), mail.display().to_string());
-        let config = Config::load(None, [setting]).unwrap();
-        let courier = Courier::new(&config.mail, "desk@example.org".parse().unwrap()).unwrap();
-        let emptied = async {
-            while waiting(&store).await > 0 {
-                tokio::task::yield_now().await;
-            }
-        };
-        tokio::select! {
-            () = courier.run(&store, &clock) => {}
-            () = emptied => {}
-        }
-        let files = std::fs::read_dir(&mail).unwrap().map(|entry| entry.unwrap().file_name());
-        assert_eq!(files.collect::<Vec<_>>(), ["1795339800000-1.eml"]);
-    }
-}
+mod tests;

@@ -58,11 +58,6 @@ impl Smtp {
         Ok(Self { relay, tls, hello: hello(from.email.domain()), timeout, idle: Mutex::new(Vec::new()) })
     }
 
-    /// How long a delivery takes at most.
-    pub(super) fn timeout(&self) -> Duration {
-        self.timeout
-    }
-
     /// Hands a mail over; the server has taken it when this is `Ok`.
     pub(super) async fn send(&self, message: &Message, clock: &Clock) -> Result<(), Failure> {
         let until = clock.uptime() + self.timeout;

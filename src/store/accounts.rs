@@ -126,7 +126,8 @@ pub(crate) async fn by_id(tx: &mut Tx, id: AccountId) -> Result<Option<Account>,
     tx.optional(BY_ID, [arg(id.0)]).await?.map(|row| read(&row)).transpose()
 }
 
-/// Where notices of the account go and in which language; `None` while nothing shows that the address is its owner's.
+/// Where notices of the account go and in which language; `None` for an address that was not proven and that no operator
+/// vouches for.
 pub(crate) async fn notice_address(tx: &mut Tx, id: AccountId) -> Result<Option<(String, Language)>, Error> {
     let row = tx.optional(NOTICE_ADDRESS, [arg(id.0)]).await?;
     row.map(|row| Ok((row.get(0)?, Language::from_tag(row.get(1)?).unwrap_or_default()))).transpose()

@@ -66,7 +66,7 @@ const OWN: &str = "account_id = $1";
 /// An address may have accounts of several kinds, and one mailbox.
 const OWN_ADDRESS: &str = "lower(email) = (SELECT email_key FROM accounts WHERE id = $1)";
 
-const TABLES: [Table; 16] = [
+const TABLES: [Table; 17] = [
     Table {
         table: "accounts",
         section: "account",
@@ -248,6 +248,13 @@ const TABLES: [Table; 16] = [
         ],
     },
     Table {
+        table: "notice_runs",
+        section: "notices",
+        of: OWN,
+        order: "kind",
+        columns: &[("kind", Text), ("since", Time), ("repeats", Number), ("last_at", Time), ("source", Text)],
+    },
+    Table {
         // By the address alone: accounts of other kinds with the same one have the same mailbox.
         table: "outbox",
         section: "mail_waiting",
@@ -255,9 +262,9 @@ const TABLES: [Table; 16] = [
         order: "id",
         columns: &[
             ("recipient", Text),
-            ("subject", Text),
+            ("kind", Text),
             ("created_at", Time),
-            ("due_at", Time),
+            ("ready_at", Time),
             ("attempts", Number),
             ("expires_at", Time),
         ],
@@ -282,7 +289,7 @@ const SECRET: &str = "a secret, kept only as a hash: it would open nothing to yo
 const KEYED: &str = "kept by keyed hash, without a name or number, for a day at most after it has ended";
 
 /// In the order of [`TABLES`], then tables that are left out as a whole.
-pub(crate) const LEFT_OUT: [LeftOut; 20] = [
+pub(crate) const LEFT_OUT: [LeftOut; 21] = [
     LeftOut { table: "accounts", columns: &["password", "password_class"], why: SECRET },
     LeftOut {
         table: "accounts",
@@ -314,9 +321,10 @@ pub(crate) const LEFT_OUT: [LeftOut; 20] = [
     LeftOut { table: "tickets", columns: &["hash"], why: SECRET },
     LeftOut {
         table: "outbox",
-        columns: &["id", "body", "html"],
+        columns: &["id", "subject", "body", "html", "sealed"],
         why: "a letter on its way may hold a code; it will be in your mailbox",
     },
+    LeftOut { table: "outbox", columns: &["due_at"], why: "when a server of an older release would send it" },
     LeftOut { table: "audit", columns: &["id"], why: "the row's place in the log of all accounts" },
     LeftOut { table: "mailed_codes", columns: &[], why: KEYED },
     LeftOut { table: "mailed_code_turns", columns: &[], why: KEYED },

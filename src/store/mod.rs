@@ -15,6 +15,7 @@ pub(crate) mod keys;
 pub(crate) mod leases;
 pub(crate) mod mail_logins;
 pub(crate) mod mailed_codes;
+pub(crate) mod notices;
 pub(crate) mod outbox;
 pub(crate) mod pairings;
 pub(crate) mod password_classes;
@@ -38,6 +39,7 @@ use futures_util::future::BoxFuture;
 pub(crate) use tx::{Row, Tx, arg};
 
 use crate::config::StoreUrl;
+use crate::crypto::seals::Seals;
 
 /// The store can't do what was asked of it.
 #[derive(Debug, thiserror::Error)]
@@ -69,12 +71,13 @@ pub(crate) enum Store {
 
 impl Store {
     /// Opens the store, makes it when it is SQLite's and not there, and brings its tables up to date.
-    /// `mail_queue` mails may wait in it before a code is refused.
+    /// `mail_queue` codes may wait in it before another is refused.
     pub(crate) async fn open(url: &StoreUrl, connections: u32, mail_queue: u32) -> Result<Self, Error> {
+        let mail = outbox::Room::new(mail_queue);
         match url {
-            StoreUrl::Sqlite(path) => sqlite::Sqlite::open(path, mail_queue).await.map(Self::Sqlite),
+            StoreUrl::Sqlite(path) => sqlite::Sqlite::open(path, mail).await.map(Self::Sqlite),
             StoreUrl::Postgres(url) => {
-                postgres::Postgres::open(url, connections, mail_queue).await.map(Self::Postgres)
+                postgres::Postgres::open(url, connections, mail).await.map(Self::Postgres)
             }
         }
     }
@@ -111,6 +114,14 @@ impl Store {
         #[cfg(test)]
         stops::reach(stops::Stop::Read).await?;
         outcome
+    }
+
+    /// Says what seals the mail that waits; the first call counts.
+    pub(crate) fn seal_mail_with(&self, seals: Seals) {
+        match self {
+            Self::Sqlite(sqlite) => sqlite.mail.seal_with(seals),
+            Self::Postgres(postgres) => postgres.mail.seal_with(seals),
+        }
     }
 
     /// How often each outcome was recorded by this process.

@@ -9,6 +9,7 @@ use sqlx::postgres::PgPoolOptions;
 use sqlx::{Connection as _, PgPool};
 
 use super::audit::Counts;
+use super::outbox::Room;
 use super::tx::Connection;
 use super::{Error, Tx};
 
@@ -19,12 +20,12 @@ const PATIENCE: Duration = Duration::from_secs(3);
 #[derive(Clone)]
 pub(crate) struct Postgres {
     pool: PgPool,
-    mail_queue: u32,
+    pub(super) mail: Room,
     pub(super) counts: Counts,
 }
 
 impl Postgres {
-    pub(super) async fn open(url: &str, connections: u32, mail_queue: u32) -> Result<Self, Error> {
+    pub(super) async fn open(url: &str, connections: u32, mail: Room) -> Result<Self, Error> {
         // One connection by itself first: a pool that can't connect says only that it waited.
         let alone = tokio::time::timeout(PATIENCE, sqlx::PgConnection::connect(url)).await;
         alone.map_err(|_| Error::Failed("no answer".to_owned()))??.close().await?;
@@ -35,7 +36,7 @@ impl Postgres {
             .run(&pool)
             .await
             .map_err(|e| Error::Failed(format!("migrations: {e}")))?;
-        Ok(Self { pool, mail_queue, counts: Counts::default() })
+        Ok(Self { pool, mail, counts: Counts::default() })
     }
 
     pub(super) async fn run<T, F>(&self, unit: F) -> Result<T, Error>
@@ -44,9 +45,9 @@ impl Postgres {
         F: for<'t> FnOnce(&'t mut Tx) -> BoxFuture<'t, Result<T, Error>> + Send + 'static,
     {
         // A task of its own: a client that goes away in the middle must not undo what was begun.
-        let (pool, mail_queue, counts) = (self.pool.clone(), self.mail_queue, self.counts.clone());
+        let (pool, mail, counts) = (self.pool.clone(), self.mail.clone(), self.counts.clone());
         let work = tokio::spawn(async move {
-            let mut tx = Tx::new(Connection::Postgres(pool.begin().await?), mail_queue, counts);
+            let mut tx = Tx::new(Connection::Postgres(pool.begin().await?), mail, counts);
             let outcome = AssertUnwindSafe(async { unit(&mut tx).await }).catch_unwind().await;
             finish(tx, outcome.unwrap_or_else(|_| Err(Error::Failed("a unit of work panicked".to_owned()))))
                 .await

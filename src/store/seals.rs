@@ -2,9 +2,9 @@
 //!
 //! Lock order: an account's row, then [`check`], then the rows that hold what was sealed.
 
-use super::{Error, Row, Tx, arg};
+use super::{Error, Row, Tx, arg, outbox};
 use crate::crypto::seal::Fingerprint;
-use crate::crypto::seals::{SIGNING_KEY, TOTP};
+use crate::crypto::seals::{MAIL, SIGNING_KEY, TOTP};
 
 /// The row of `server_secrets` that names the key. No secret: the name tells nothing of the key.
 const NAME: &str = "seal";
@@ -60,6 +60,7 @@ enum Place {
     Secret(String),
     Signing(String),
     Totp(i64),
+    Mail(i64),
 }
 
 impl Sealed {
@@ -69,7 +70,13 @@ impl Sealed {
             Place::Secret(name) => name,
             Place::Signing(_) => SIGNING_KEY,
             Place::Totp(_) => TOTP,
+            Place::Mail(_) => MAIL,
         }
+    }
+
+    /// Whether it is a mail on its way, which is over within a day and worth no more than that.
+    pub(crate) fn is_mail(&self) -> bool {
+        matches!(self.place, Place::Mail(_))
     }
 
     /// Which one it is, for an operator.
@@ -78,6 +85,7 @@ impl Sealed {
             Place::Secret(name) => format!("the server's secret {name:?}"),
             Place::Signing(kid) => format!("the signing key {kid}"),
             Place::Totp(account) => format!("the authenticator app of account {account}"),
+            Place::Mail(id) => format!("the mail {id}"),
         }
     }
 }
@@ -94,6 +102,9 @@ pub(crate) async fn all(tx: &mut Tx) -> Result<Vec<Sealed>, Error> {
     for row in tx.all(TOTPS, []).await? {
         all.push(Sealed { place: Place::Totp(row.get(0)?), sealed: row.get(1)? });
     }
+    for (id, sealed) in outbox::sealed(tx).await? {
+        all.push(Sealed { place: Place::Mail(id), sealed });
+    }
     Ok(all)
 }
 
@@ -104,6 +115,7 @@ pub(crate) async fn replace(tx: &mut Tx, old: &Sealed, fresh: &[u8]) -> Result<(
         Place::Signing(kid) => (SET_SIGNING, arg(kid.as_str())),
         // By account and not by `pending`: an app that is confirmed at this moment leaves its row's key behind.
         Place::Totp(account) => (SET_TOTP, arg(*account)),
+        Place::Mail(id) => return outbox::reseal(tx, *id, &old.sealed, fresh).await,
     };
     tx.execute(sql, [key, arg(old.sealed.as_slice()), arg(fresh)]).await.map(drop)
 }

@@ -11,6 +11,7 @@ use sqlx::{ConnectOptions as _, Connection as _, Sqlite as Db, SqliteConnection}
 use tokio::sync::{mpsc, oneshot};
 
 use super::audit::Counts;
+use super::outbox::Room;
 use super::tx::Connection;
 use super::{Error, Tx};
 
@@ -41,12 +42,12 @@ type Unit = Box<dyn for<'t> FnOnce(&'t mut Tx) -> BoxFuture<'t, Settled> + Send>
 pub(crate) struct Sqlite {
     orders: mpsc::Sender<Order>,
     readers: sqlx::Pool<Db>,
-    mail_queue: u32,
+    pub(super) mail: Room,
     pub(super) counts: Counts,
 }
 
 impl Sqlite {
-    pub(super) async fn open(path: &Path, mail_queue: u32) -> Result<Self, Error> {
+    pub(super) async fn open(path: &Path, mail: Room) -> Result<Self, Error> {
         make_private(path).map_err(|e| Error::Failed(format!("{}: {e}", path.display())))?;
         let options = SqliteConnectOptions::new()
             .filename(path)
@@ -68,9 +69,9 @@ impl Sqlite {
             .await?;
         let (orders, queue) = mpsc::channel(QUEUE);
         let counts = Counts::default();
-        let tx = Tx::new(Connection::SqliteWriter(writer), mail_queue, counts.clone());
+        let tx = Tx::new(Connection::SqliteWriter(writer), mail.clone(), counts.clone());
         tokio::spawn(writer_task(tx, queue));
-        Ok(Self { orders, readers, mail_queue, counts })
+        Ok(Self { orders, readers, mail, counts })
     }
 
     pub(super) async fn write<T, F>(&self, unit: F) -> Result<T, Error>
@@ -92,7 +93,7 @@ impl Sqlite {
         F: for<'t> FnOnce(&'t mut Tx) -> BoxFuture<'t, Result<T, Error>>,
     {
         let reader = Connection::SqliteReader(self.readers.acquire().await?);
-        let mut tx = Tx::new(reader, self.mail_queue, self.counts.clone());
+        let mut tx = Tx::new(reader, self.mail.clone(), self.counts.clone());
         unit(&mut tx).await
     }
 

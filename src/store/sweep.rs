@@ -12,7 +12,7 @@ const DAY: Duration = Duration::from_secs(86_400);
 pub(crate) const BATCH: u64 = 500;
 
 /// How many statements there are.
-pub(crate) const STEPS: usize = 17;
+pub(crate) const STEPS: usize = 18;
 
 /// A statement, and the time that its `$1` is.
 type Step = (&'static str, fn(Timestamp) -> Timestamp);
@@ -74,6 +74,12 @@ const STATEMENTS: [Step; STEPS] = [
         kept_for_a_day,
     ),
     ("DELETE FROM hits WHERE id IN (SELECT id FROM hits WHERE expires_at < $1 LIMIT 500)", kept_for_a_day),
+    // Nothing has happened since, so a next one is told at once anyhow.
+    (
+        "DELETE FROM notice_runs WHERE (account_id, kind) IN \
+         (SELECT account_id, kind FROM notice_runs WHERE since < $1 AND repeats = 0 LIMIT 500)",
+        kept_for_a_day,
+    ),
     ("DELETE FROM signals WHERE id IN (SELECT id FROM signals WHERE at < $1 LIMIT 500)", kept_for_a_day),
     // Nobody looks at these again, and in a flood there are many.
     (

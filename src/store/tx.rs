@@ -7,12 +7,13 @@ use sqlx::{ColumnIndex, Decode, Postgres, Row as _, Sqlite, SqliteConnection, Ty
 
 use super::Error;
 use super::audit::{Counts, Line};
+use super::outbox::Room;
 
 /// A transaction that somebody else begins and ends. The SQL is one text for both databases.
 pub(crate) struct Tx {
     pub(super) connection: Connection,
-    /// How many mails may wait before a code is refused; see [`crate::mail::post`].
-    pub(crate) mail_queue: u32,
+    /// The room for mail; see [`crate::mail::post`].
+    pub(super) mail: Room,
     /// Where the outcomes in `trail` are counted once this is committed …
     pub(super) counts: Counts,
     /// … and what is written to the log then.
@@ -78,8 +79,8 @@ macro_rules! run {
 }
 
 impl Tx {
-    pub(super) fn new(connection: Connection, mail_queue: u32, counts: Counts) -> Self {
-        Self { connection, mail_queue, counts, trail: Vec::new() }
+    pub(super) fn new(connection: Connection, mail: Room, counts: Counts) -> Self {
+        Self { connection, mail, counts, trail: Vec::new() }
     }
 
     /// Runs a statement and returns how many rows it changed.

@@ -179,12 +179,12 @@ async fn an_old_proof_is_not_enough_and_a_password_freshens_it() {
 async fn mail_that_waits_is_named_without_what_it_says() {
     let server = Server::start(&[]).await;
     let ann = server.proven_person("ann").await;
-    let waiting = "INSERT INTO outbox (recipient, subject, body, html, created_at, due_at, attempts) \
-                   VALUES ('ann@example.org', 'Your code', 'The code is 482913', '', 1795305600000, 9999999999999, 1)";
+    let waiting = "INSERT INTO outbox (recipient, kind, subject, body, html, created_at, due_at, attempts) \
+                   VALUES ('ann@example.org', 'login_code', 'Your code', 'The code is 482913', '', 1795305600000, 9999999999999, 1)";
     execute(server.settings(), waiting.to_owned()).await;
     let document = export(&server, &ann.token).await.expect(200);
     assert!(!document.text.contains("482913"));
-    assert_eq!(each(&document.json(), "mail_waiting", "subject"), ["Your code"]);
+    assert_eq!(each(&document.json(), "mail_waiting", "kind"), ["login_code"]);
     assert_eq!(each(&document.json(), "mail_waiting", "created_at"), ["2026-11-22T00:00:00.000Z"]);
 }
 

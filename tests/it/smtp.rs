@@ -5,8 +5,8 @@ use std::time::Duration;
 use serde_json::json;
 
 use crate::harness::{
-    Certificate, Entrance, MailServer, Manner, Process, Server, all_settings, await_number, eventually,
-    execute, run, store_url,
+    Certificate, Entrance, MailServer, Manner, Process, Server, all_settings, await_number, change_store,
+    eventually, execute, run, store_url,
 };
 
 const ANN: &str = "ann@example.org";
@@ -18,8 +18,9 @@ async fn sending(mail: &MailServer, more: &[(&str, &str)]) -> Server {
     Server::start(&settings).await
 }
 
-/// Somebody tries to register with an address that has an account: a letter to its owner.
+/// Somebody tries to register with an address that has an account: a letter to its owner, as if the last one were long ago.
 async fn provoke(server: &Server, email: &str) {
+    change_store(server, "DELETE FROM notice_runs").await;
     let body = json!({"email": email, "password": "another horse entirely", "name": "Eve"});
     server.http.post("/auth/p/register", &body).await.expect(400);
 }
@@ -267,12 +268,12 @@ async fn notices_beyond_the_queue_are_dropped_and_nothing_else_fails() {
     }
     mail.behave(Manner::Take);
     server.clock.advance(Duration::from_secs(3600));
-    retry_until(&server, || mail.mails().len() >= 2).await;
+    retry_until(&server, || !mail.mails().is_empty()).await;
     // The mail server has a letter a moment before the queue has its place back.
     await_number(server.settings(), "SELECT COUNT(*) FROM outbox", |waiting| waiting == 0).await;
     provoke(&server, ANN).await;
-    mail.await_mail(ANN, 3).await;
-    assert_eq!(mail.mails().len(), 3, "two of the five waited");
+    mail.await_mail(ANN, 2).await;
+    assert_eq!(mail.mails().len(), 2, "one of the five waited");
 }
 
 #[tokio::test]

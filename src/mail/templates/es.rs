@@ -1,26 +1,24 @@
 //! Letters in Spanish.
 
-use super::{BoundLabels, Labels, Words};
+use super::{Labels, Words};
 use crate::domain::factor::Method;
 use crate::mail::letter::Letter;
 
-pub(super) const LABELS: Labels = Labels {
-    when: "Cuándo:",
-    from: "Desde:",
-    bound: BoundLabels {
-        phones: "Teléfonos que pueden aprobar:",
-        devices: "Con sesión iniciada:",
-        trusted: "Sin pedir segundo factor:",
-        factors: "Segundos factores:",
-    },
-};
+pub(super) const LABELS: Labels = Labels { when: "Cuándo:", from: "Desde:" };
 
-pub(super) fn method(method: Method) -> &'static str {
+fn method(method: Method) -> &'static str {
     match method {
         Method::Email => "códigos por correo",
         Method::Mobile => "aprobación por teléfono",
         Method::Authenticator => "aplicación de autenticación",
         Method::BackupCode => "códigos de respaldo",
+    }
+}
+
+pub(super) fn repeated(times: i64) -> String {
+    match times {
+        1 => "Desde nuestro último mensaje sobre esto ha ocurrido una vez más.".to_owned(),
+        more => format!("Desde nuestro último mensaje sobre esto ha ocurrido {more} veces más."),
     }
 }
 
@@ -137,20 +135,6 @@ pub(super) fn words(letter: Letter<'_>, device: &str) -> Words {
              factor.",
             "Si no fue usted, alguien lee su correo: cambie la contraseña de su correo y pida ayuda de inmediato \
              al operador de este servicio.",
-        ),
-        Letter::AddressProven { .. } => Words::new(
-            "Su dirección está confirmada",
-            "Su dirección se ha confirmado por primera vez. Aquí figura lo que está vinculado a \
-             su cuenta.",
-            "Si algo no es suyo, inicie sesión, elimínelo y cambie su contraseña.",
-        ),
-        Letter::Reclaimed { .. } => Words::new(
-            "Lo que estaba vinculado a su cuenta ha terminado",
-            "Su dirección se ha confirmado por primera vez, y sin la contraseña. Otra persona \
-             pudo registrarla, así que han terminado todas las sesiones, dispositivos, segundos \
-             factores y códigos de respaldo anteriores, y la contraseña anterior ya no vale.",
-            "Si todavía no ha elegido una contraseña nueva, hágalo por correo. Si no fue usted, \
-             alguien lee su correo: cambie su contraseña.",
         ),
     }
 }

@@ -6,7 +6,6 @@ mod es;
 mod fr;
 
 use super::letter::Letter;
-use crate::domain::factor::Method;
 use crate::domain::language::Language;
 
 /// A letter in one language; the frame around it is in `letter.rs`.
@@ -35,16 +34,6 @@ impl Words {
 pub(super) struct Labels {
     pub(super) when: &'static str,
     pub(super) from: &'static str,
-    pub(super) bound: BoundLabels,
-}
-
-/// The words before what is bound to an account.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct BoundLabels {
-    pub(super) phones: &'static str,
-    pub(super) devices: &'static str,
-    pub(super) trusted: &'static str,
-    pub(super) factors: &'static str,
 }
 
 /// `device` is the letter's device, fit to be quoted.
@@ -57,20 +46,21 @@ pub(super) fn words(language: Language, letter: Letter<'_>, device: &str) -> Wor
     }
 }
 
+/// That the same has happened so many times more since the last letter about it.
+pub(super) fn repeated(language: Language, times: i64) -> String {
+    match language {
+        Language::En => en::repeated(times),
+        Language::Fr => fr::repeated(times),
+        Language::De => de::repeated(times),
+        Language::Es => es::repeated(times),
+    }
+}
+
 pub(super) fn labels(language: Language) -> Labels {
     match language {
         Language::En => en::LABELS,
         Language::Fr => fr::LABELS,
         Language::De => de::LABELS,
         Language::Es => es::LABELS,
-    }
-}
-
-pub(super) fn method_name(language: Language, method: Method) -> &'static str {
-    match language {
-        Language::En => en::method(method),
-        Language::Fr => fr::method(method),
-        Language::De => de::method(method),
-        Language::Es => es::method(method),
     }
 }
