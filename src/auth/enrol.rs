@@ -9,7 +9,7 @@ use super::factors::{changed, fresh_codes, release_phones};
 use super::mailed_code::{self, Purpose, Tried};
 use super::reseal::storing;
 use super::second_factor::SecondFactor;
-use super::{Auth, Error};
+use super::{Auth, Error, first_proof};
 use crate::crypto::seals::{Fresh, TOTP};
 use crate::crypto::totp::TotpSecret;
 use crate::domain::factor::Method;
@@ -113,7 +113,9 @@ impl Auth {
                 Tried::TooMany => return Ok(Err(Error::TooManyTries)),
                 Tried::NoCode => return Ok(Err(Error::CodeExpired)),
             }
-            accounts::verify(tx, account, owner.now).await?;
+            if let Some(account) = accounts::by_id(tx, account).await? {
+                first_proof::with_password(tx, &account, &owner.source, owner.now).await?;
+            }
             sessions::prove(tx, owner.live.id, owner.now).await?;
             turn_on(tx, &owner, Method::Email).await?;
             Ok(Ok(()))

@@ -7,8 +7,9 @@ use super::limits::{MAIL_TOKENS_PER_SOURCE, REGISTRATIONS_PER_SOURCE, TICKETS_PE
 use super::login::ByMail;
 use super::mail_login::{TOKEN_CHARS, hash_of};
 use super::mint::CHALLENGE_TRIES;
-use super::{Auth, Credential, Error, First, Login, Minted, lookup};
+use super::{Auth, Credential, Error, First, Login, Minted, first_proof, lookup};
 use crate::config::Registration;
+use crate::crypto::root::RootKeys;
 use crate::crypto::{password, random};
 use crate::domain::account::{Account, Kind, PasswordHash, check_new_password};
 use crate::domain::factor::Method;
@@ -228,6 +229,7 @@ impl Auth {
             token: hash_of(token.expose()),
             account: account.id,
             new,
+            root: self.root.clone(),
             source: source.to_string(),
             now: self.now(),
         };
@@ -262,13 +264,14 @@ struct Recovery {
     token: Hash,
     account: AccountId,
     new: PasswordHash,
+    root: RootKeys,
     source: String,
     now: Timestamp,
 }
 
 impl Recovery {
     async fn fill(self, tx: &mut Tx) -> Result<Result<AccountId, Error>, store::Error> {
-        let Self { token, account: id, new, source, now } = self;
+        let Self { token, account: id, new, root, source, now } = self;
         if mail_logins::hold_auth(tx, &token, now).await?.is_none_or(|auth| auth.bound_to.is_some()) {
             return Ok(Err(Error::NoMailLogin));
         }
@@ -277,9 +280,9 @@ impl Recovery {
             return Ok(Err(Error::Disabled));
         }
         mail_logins::end_auth(tx, &token).await?;
+        first_proof::without_password(tx, &root, account, &source, now).await?;
         accounts::set_password(tx, id, &new, now).await?;
         accounts::bar_mail(tx, id).await?;
-        accounts::verify(tx, id, now).await?;
         // Approving phones stay: they are a factor.
         sessions::revoke_logins(tx, id, now).await?;
         pairings::drop_asks(tx, id, now).await?;

@@ -8,6 +8,7 @@ pub(crate) mod enrol;
 mod error;
 pub(crate) mod export;
 mod factors;
+mod first_proof;
 pub(crate) mod import;
 mod key_change;
 mod keyring;

@@ -3,8 +3,8 @@
 
 use zeroize::Zeroizing;
 
-use super::Error;
 use super::mailed_code::{self, Purpose, Standing, Tried};
+use super::{Error, first_proof};
 use crate::crypto::root::RootKeys;
 use crate::crypto::seal::digest;
 use crate::crypto::seals::{Seals, TOTP};
@@ -85,7 +85,7 @@ impl SecondFactor {
         Ok(match tried {
             Tried::Right => {
                 factors::succeeded(tx, account.id, Method::Email).await?;
-                accounts::verify(tx, account.id, self.now).await?;
+                first_proof::with_password(tx, account, &self.source, self.now).await?;
                 Ok(Proof::MailedCode)
             }
             Tried::Wrong | Tried::UsedBefore => Err(Error::InvalidCode),

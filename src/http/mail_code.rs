@@ -155,7 +155,11 @@ async fn sign_in(
     let (login, password) = (body.login(&client), body.password.map(Password::new));
     let token = MailAuthToken::new(body.token);
     match http.auth.sign_in_by_mail(token, body.kind, (credential, password), login).await {
-        Ok(SignedIn::Done(minted)) => logged_in(&minted),
+        Ok(SignedIn::Done(minted)) => {
+            // The first proof of an address may have ended a stranger's phone.
+            http.broker.account_changed(minted.account.id);
+            logged_in(&minted)
+        }
         Ok(SignedIn::SecondStep { methods, token }) => {
             let methods: Vec<_> = methods.iter().map(|method| method.as_str()).collect();
             let body =

@@ -1,5 +1,6 @@
 //! Mail to owners: what is written, and its delivery out of the store's outbox, by SMTP or into a folder of `.eml` files.
 
+mod bound;
 mod courier;
 mod folder;
 mod html;
@@ -8,6 +9,7 @@ mod message;
 mod smtp;
 mod templates;
 
+pub(crate) use bound::Bound;
 pub(crate) use courier::Courier;
 pub(crate) use letter::Letter;
 

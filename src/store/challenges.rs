@@ -10,6 +10,7 @@ const INSERT: &str = "INSERT INTO challenges (hash, account_id, password_version
 const LIVE: &str = "SELECT account_id, password_version, remember, tries FROM challenges WHERE hash = $1 AND expires_at > $2";
 const TRIED: &str = "UPDATE challenges SET tries = tries + 1 WHERE hash = $1";
 const END: &str = "DELETE FROM challenges WHERE hash = $1";
+const END_ALL: &str = "DELETE FROM challenges WHERE account_id = $1";
 
 /// A sign-in under way.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -59,4 +60,9 @@ pub(crate) async fn tried(tx: &mut Tx, hash: &[u8; 32]) -> Result<(), Error> {
 /// Ends a sign-in: of any number of racing calls exactly one returns true.
 pub(crate) async fn end(tx: &mut Tx, hash: &[u8; 32]) -> Result<bool, Error> {
     Ok(tx.execute(END, [arg(hash.as_slice())]).await? == 1)
+}
+
+/// Ends every sign-in that is under way for an account.
+pub(crate) async fn end_all(tx: &mut Tx, account: AccountId) -> Result<(), Error> {
+    tx.execute(END_ALL, [arg(account.0)]).await.map(drop)
 }

@@ -27,6 +27,8 @@ const APPROVE: &str = "UPDATE devices SET approving_since = COALESCE(approving_s
 const STOP: &str = "UPDATE devices SET approving_since = NULL WHERE account_id = $1 AND id = $2 AND approving_since IS NOT NULL";
 const STOP_ALL: &str = "UPDATE devices SET approving_since = NULL WHERE account_id = $1";
 const REVOKE: &str = "UPDATE devices SET revoked_at = $3, approving_since = NULL WHERE account_id = $1 AND id = $2 AND revoked_at IS NULL";
+const REVOKE_ALL: &str =
+    "UPDATE devices SET revoked_at = $2, approving_since = NULL WHERE account_id = $1 AND revoked_at IS NULL";
 const NAME: &str = "SELECT name FROM devices WHERE id = $1";
 const SEEN: &str = "UPDATE devices SET seen_at = $3, seen_ip = $2 WHERE id = $1 AND (seen_ip <> $2 OR seen_at IS NULL OR seen_at < $4)";
 const OWNER: &str = "SELECT account_id FROM devices WHERE id = $1 AND revoked_at IS NULL";
@@ -87,6 +89,11 @@ pub(crate) async fn revoke(
     now: Timestamp,
 ) -> Result<bool, Error> {
     Ok(tx.execute(REVOKE, [arg(account.0), arg(id.0), arg(now)]).await? == 1)
+}
+
+/// Ends every device of an account for good.
+pub(crate) async fn revoke_all(tx: &mut Tx, account: AccountId, now: Timestamp) -> Result<(), Error> {
+    tx.execute(REVOKE_ALL, [arg(account.0), arg(now)]).await.map(drop)
 }
 
 /// What the device called itself.

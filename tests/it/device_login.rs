@@ -70,7 +70,7 @@ pub(crate) fn refusal(answer: Answer, status: u16) -> (String, String) {
 }
 
 /// Adds an account as an operator does.
-async fn added(server: &Server, kind: &'static str, email: &str, more: &[&str]) -> Person {
+pub(crate) async fn added(server: &Server, kind: &'static str, email: &str, more: &[&str]) -> Person {
     let folder = tempfile::tempdir().unwrap();
     let mut arguments = vec!["account", "add", "--kind", kind, "--email", email, "--password-stdin"];
     arguments.extend(more);

@@ -43,7 +43,7 @@ async fn new_codes(server: &Server, token: &str) -> Vec<String> {
 /// Somebody with an app and backup codes.
 async fn with_app(settings: &[(&str, &str)]) -> (Server, Person, App, Vec<String>) {
     let server = Server::start(settings).await;
-    let ann = server.person("ann").await;
+    let ann = server.proven_person("ann").await;
     let app = ann.bind_app(&server, &ann.token).await;
     let codes = new_codes(&server, &ann.token).await;
     (server, ann, app, codes)
@@ -52,7 +52,7 @@ async fn with_app(settings: &[(&str, &str)]) -> (Server, Person, App, Vec<String
 /// Somebody whose only factor is mail, and the backup codes that came with it.
 async fn with_mail() -> (Server, Person, Vec<String>) {
     let server = Server::start(&[]).await;
-    let ann = server.person("ann").await;
+    let ann = server.proven_person("ann").await;
     let on = ann.turn_mail_on(&server, &ann.token).await;
     let codes =
         on["backup_codes"].as_array().unwrap().iter().map(|c| c.as_str().unwrap().to_owned()).collect();
@@ -162,13 +162,13 @@ async fn without_such_an_account_nothing_is_spent() {
 }
 
 #[tokio::test]
-async fn without_a_type_the_verified_account_comes_first_and_then_the_kinds_order() {
+async fn without_a_type_the_verified_account_comes_first_and_then_the_oldest() {
     let server = Server::start(&[]).await;
     server.person_of("d", "ann").await;
     server.person("ann").await;
     let proof = server.mail_proof(ANN).await;
     let token = sign_in(&server, &proof, &NONE).await.token();
-    assert_eq!(claims(&token)["patient"], ANN);
+    assert_eq!(claims(&token)["doctor"], ANN);
     let server = Server::start(&[]).await;
     server.person("ann").await;
     server.person_of("d", "ann").await;
@@ -224,8 +224,8 @@ async fn codes_of_the_dashed_form_are_read_too() {
 #[tokio::test]
 async fn a_phone_s_approval_comes_beside_the_words() {
     let server = Server::start(&[]).await;
-    let (ann, mut phone) = server.person_with_phone("ann").await;
-    let (bob, mut bobs) = server.person_with_phone("bob").await;
+    let (ann, mut phone) = server.proven_person_with_phone("ann").await;
+    let (bob, mut bobs) = server.proven_person_with_phone("bob").await;
     let (methods, proof) = second_step(&server, &server.mail_proof(ANN).await).await;
     assert_eq!(methods, json!(["MOBILE", "BACKUPCODE"]));
     let foreign = bobs.approved_code(&server, &bob).await;
@@ -390,7 +390,7 @@ async fn wrong_passwords_beside_the_words_count_with_all_others() {
 #[tokio::test]
 async fn a_disabled_account_is_told_so_and_nothing_is_spent() {
     let server = Server::start(&[]).await;
-    server.person("ann").await;
+    server.proven_person("ann").await;
     let proof = server.mail_proof(ANN).await;
     operate(&server, "disable").await;
     let text = "Not authorized, this account is disable";
@@ -423,6 +423,7 @@ async fn a_second_step_ends_with_its_password() {
 async fn trusted_devices_are_asked_beside_the_words_too() {
     let server = Server::start(&[]).await;
     let (browser, app, _) = crate::two_factor::with_app(&server, "ann").await;
+    server.prove_address(ANN).await;
     drop(browser);
     let mut browser = crate::harness::Browser::second_step(&server, "ann").await;
     let trusting = json!({"code": app.code(&server), "trustDevice": true});

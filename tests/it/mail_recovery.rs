@@ -29,7 +29,7 @@ fn codes(answer: &Value) -> Vec<String> {
 /// Somebody whose only factor is mail.
 async fn with_mail() -> (Server, Person, Vec<String>) {
     let server = Server::start(&[]).await;
-    let ann = server.person("ann").await;
+    let ann = server.proven_person("ann").await;
     let on = ann.turn_mail_on(&server, &ann.token).await;
     (server, ann, codes(&on))
 }
@@ -71,7 +71,7 @@ async fn a_new_password_ends_what_hung_on_the_old_one() {
 #[tokio::test]
 async fn no_factor_is_removed_and_the_phone_still_approves() {
     let server = Server::start(&[]).await;
-    let (ann, mut phone) = server.person_with_phone("ann").await;
+    let (ann, mut phone) = server.proven_person_with_phone("ann").await;
     recovered(&server).await;
     server.http.get_as(&phone.token, "/dashboard/devices").await.expect(200);
     let asked = ann.post("login", &new(&json!({}))).await.expect(200).json();
@@ -131,7 +131,7 @@ async fn mail_is_no_second_factor_until_the_next_login_on_the_other_surfaces() {
 #[tokio::test]
 async fn inside_of_a_phone_s_session_mail_is_barred_too() {
     let server = Server::start(&[]).await;
-    let (ann, phone) = server.person_with_phone("ann").await;
+    let (ann, phone) = server.proven_person_with_phone("ann").await;
     ann.turn_mail_on(&server, &phone.token).await;
     recovered(&server).await;
     let code = ann.login_code(&server).await;
@@ -172,6 +172,7 @@ async fn without_any_factor_the_new_password_opens_the_account() {
 async fn trusted_devices_are_forgotten() {
     let server = Server::start(&[]).await;
     let (_, app, _) = crate::two_factor::with_app(&server, "ann").await;
+    server.prove_address(ANN).await;
     let mut browser = Browser::second_step(&server, "ann").await;
     let trusting = json!({"code": app.code(&server), "trustDevice": true});
     browser.post("/two-factor/verify-totp", &trusting).await.expect(200);

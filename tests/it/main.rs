@@ -31,6 +31,7 @@ mod export;
 mod factor_counters;
 mod factor_upkeep;
 mod factors;
+mod first_proof;
 mod forged;
 mod hang_up;
 mod harness;

@@ -5,7 +5,7 @@ use super::{CHALLENGE_TRIES, Filled, Order};
 use crate::auth::login::{ByMail, Credential};
 use crate::auth::mail_auth::whose;
 use crate::auth::second_factor::Checked;
-use crate::auth::{Error, mail_login};
+use crate::auth::{Error, first_proof, mail_login};
 use crate::domain::account::Account;
 use crate::domain::claims::Proof;
 use crate::domain::factor::Method;
@@ -28,11 +28,20 @@ impl Order {
             None => None,
         };
         let Some(account) = account else { return Ok(Err(Error::NotFound)) };
+        // A sign-in under way was bound to the account by its password, or the address was proven before.
+        let has_password = by.proven.is_some() || auth.bound_to.is_some();
+        let is_first = !has_password && account.disabled_at.is_none() && !account.has_trusted_address();
+        let account = if is_first {
+            let source = &self.login.device.ip;
+            first_proof::without_password(tx, &self.factor.root, account, source, self.now).await?
+        } else {
+            account
+        };
         let outcome = self.prove_beside_words(tx, &account, &auth, &hash, by).await?;
         match &outcome {
             Ok(_) => {
                 mail_logins::end_auth(tx, &hash).await?;
-                accounts::verify(tx, account.id, self.now).await?;
+                first_proof::with_password(tx, &account, &self.login.device.ip, self.now).await?;
             }
             Err(Error::SecondFactorNeeded(_)) => self.go_on(tx, &account, auth, &hash, by).await?,
             Err(_) => {}

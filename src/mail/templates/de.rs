@@ -1,12 +1,21 @@
 //! Letters in German.
 
-use super::{Labels, Words};
+use super::{BoundLabels, Labels, Words};
 use crate::domain::factor::Method;
 use crate::mail::letter::Letter;
 
-pub(super) const LABELS: Labels = Labels { when: "Wann:", from: "Von:" };
+pub(super) const LABELS: Labels = Labels {
+    when: "Wann:",
+    from: "Von:",
+    bound: BoundLabels {
+        phones: "Telefone, die bestätigen dürfen:",
+        devices: "Angemeldet:",
+        trusted: "Nicht nach einem zweiten Faktor gefragt:",
+        factors: "Zweite Faktoren:",
+    },
+};
 
-fn method(method: Method) -> &'static str {
+pub(super) fn method(method: Method) -> &'static str {
     match method {
         Method::Email => "Codes per E-Mail",
         Method::Mobile => "Bestätigung am Telefon",
@@ -137,6 +146,22 @@ pub(super) fn words(letter: Letter<'_>, device: &str) -> Words {
              Bis zu Ihrer nächsten Anmeldung gelten Codes per E-Mail nicht als zweiter Faktor.",
             "Wenn Sie das nicht waren, liest jemand Ihre E-Mail: Ändern Sie deren Passwort und bitten Sie dann \
              sofort den Betreiber dieses Dienstes um Hilfe.",
+        ),
+        Letter::AddressProven { .. } => Words::new(
+            "Ihre Adresse ist bestätigt",
+            "Ihre Adresse wurde zum ersten Mal bestätigt. Was mit Ihrem Konto verbunden ist, \
+             steht hier.",
+            "Wenn etwas davon nicht Ihnen gehört, melden Sie sich an, entfernen Sie es und \
+             ändern Sie Ihr Passwort.",
+        ),
+        Letter::Reclaimed { .. } => Words::new(
+            "Was mit Ihrem Konto verbunden war, ist beendet",
+            "Ihre Adresse wurde zum ersten Mal bestätigt, und zwar ohne das Passwort. Jemand \
+             anders könnte sie registriert haben; darum sind alle bisherigen Sitzungen, Geräte, \
+             zweiten Faktoren und Ersatzcodes beendet, und auch das bisherige Passwort gilt \
+             nicht mehr.",
+            "Wenn Sie noch kein neues Passwort gewählt haben, tun Sie das per E-Mail. Wenn Sie \
+             das nicht waren, liest jemand Ihre E-Mail: Ändern Sie deren Passwort.",
         ),
     }
 }

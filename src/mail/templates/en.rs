@@ -1,12 +1,21 @@
 //! Letters in English.
 
-use super::{Labels, Words};
+use super::{BoundLabels, Labels, Words};
 use crate::domain::factor::Method;
 use crate::mail::letter::Letter;
 
-pub(super) const LABELS: Labels = Labels { when: "When:", from: "From:" };
+pub(super) const LABELS: Labels = Labels {
+    when: "When:",
+    from: "From:",
+    bound: BoundLabels {
+        phones: "Phones that may approve:",
+        devices: "Logged in:",
+        trusted: "Not asked for a second factor:",
+        factors: "Second factors:",
+    },
+};
 
-fn method(method: Method) -> &'static str {
+pub(super) fn method(method: Method) -> &'static str {
     match method {
         Method::Email => "codes by mail",
         Method::Mobile => "approval by phone",
@@ -132,6 +141,20 @@ pub(super) fn words(letter: Letter<'_>, device: &str) -> Words {
              your next login codes by mail are not accepted as a second factor.",
             "If it was not you, somebody reads your mail: change its password, then ask the operator of this \
              service for help at once.",
+        ),
+        Letter::AddressProven { .. } => Words::new(
+            "Your address is confirmed",
+            "Your address was confirmed for the first time. What is bound to your account is \
+             listed here.",
+            "If something of it is not yours, log in, remove it and change your password.",
+        ),
+        Letter::Reclaimed { .. } => Words::new(
+            "What was bound to your account has ended",
+            "Your address was confirmed for the first time, and without the password. Somebody \
+             else could have registered it, so every session, device, second factor and backup \
+             code of before has ended, and so has the password of before.",
+            "If you did not choose a new password yet, do so by mail. If it was not you, \
+             somebody reads your mail: change its password.",
         ),
     }
 }

@@ -1,12 +1,21 @@
 //! Letters in Spanish.
 
-use super::{Labels, Words};
+use super::{BoundLabels, Labels, Words};
 use crate::domain::factor::Method;
 use crate::mail::letter::Letter;
 
-pub(super) const LABELS: Labels = Labels { when: "Cuándo:", from: "Desde:" };
+pub(super) const LABELS: Labels = Labels {
+    when: "Cuándo:",
+    from: "Desde:",
+    bound: BoundLabels {
+        phones: "Teléfonos que pueden aprobar:",
+        devices: "Con sesión iniciada:",
+        trusted: "Sin pedir segundo factor:",
+        factors: "Segundos factores:",
+    },
+};
 
-fn method(method: Method) -> &'static str {
+pub(super) fn method(method: Method) -> &'static str {
     match method {
         Method::Email => "códigos por correo",
         Method::Mobile => "aprobación por teléfono",
@@ -135,6 +144,20 @@ pub(super) fn words(letter: Letter<'_>, device: &str) -> Words {
              factor.",
             "Si no fue usted, alguien lee su correo: cambie la contraseña de su correo y pida ayuda de inmediato \
              al operador de este servicio.",
+        ),
+        Letter::AddressProven { .. } => Words::new(
+            "Su dirección está confirmada",
+            "Su dirección se ha confirmado por primera vez. Aquí figura lo que está vinculado a \
+             su cuenta.",
+            "Si algo no es suyo, inicie sesión, elimínelo y cambie su contraseña.",
+        ),
+        Letter::Reclaimed { .. } => Words::new(
+            "Lo que estaba vinculado a su cuenta ha terminado",
+            "Su dirección se ha confirmado por primera vez, y sin la contraseña. Otra persona \
+             pudo registrarla, así que han terminado todas las sesiones, dispositivos, segundos \
+             factores y códigos de respaldo anteriores, y la contraseña anterior ya no vale.",
+            "Si todavía no ha elegido una contraseña nueva, hágalo por correo. Si no fue usted, \
+             alguien lee su correo: cambie su contraseña.",
         ),
     }
 }

@@ -1,12 +1,21 @@
 //! Letters in French.
 
-use super::{Labels, Words};
+use super::{BoundLabels, Labels, Words};
 use crate::domain::factor::Method;
 use crate::mail::letter::Letter;
 
-pub(super) const LABELS: Labels = Labels { when: "Quand\u{a0}:", from: "Depuis\u{a0}:" };
+pub(super) const LABELS: Labels = Labels {
+    when: "Quand\u{a0}:",
+    from: "Depuis\u{a0}:",
+    bound: BoundLabels {
+        phones: "Téléphones qui peuvent approuver\u{a0}:",
+        devices: "Connectés\u{a0}:",
+        trusted: "Dispensés du second facteur\u{a0}:",
+        factors: "Seconds facteurs\u{a0}:",
+    },
+};
 
-fn method(method: Method) -> &'static str {
+pub(super) fn method(method: Method) -> &'static str {
     match method {
         Method::Email => "codes par courriel",
         Method::Mobile => "approbation par téléphone",
@@ -144,6 +153,23 @@ pub(super) fn words(letter: Letter<'_>, device: &str) -> Words {
              acceptés comme second facteur.",
             "Si ce n’était pas vous, quelqu’un lit votre courrier\u{a0}: changez le mot de passe de votre \
              messagerie, puis demandez tout de suite de l’aide à l’exploitant de ce service.",
+        ),
+        Letter::AddressProven { .. } => Words::new(
+            "Votre adresse est confirmée",
+            "Votre adresse a été confirmée pour la première fois. Ce qui est lié à votre compte \
+             figure ici.",
+            "Si quelque chose n’est pas à vous, connectez-vous, supprimez-le et changez votre \
+             mot de passe.",
+        ),
+        Letter::Reclaimed { .. } => Words::new(
+            "Ce qui était lié à votre compte a pris fin",
+            "Votre adresse a été confirmée pour la première fois, et sans le mot de passe. \
+             Quelqu’un d’autre a pu l’inscrire\u{a0}; toutes les sessions, tous les appareils, \
+             seconds facteurs et codes de secours d’avant ont donc pris fin, et le mot de passe \
+             d’avant ne vaut plus rien.",
+            "Si vous n’avez pas encore choisi de nouveau mot de passe, faites-le par courriel. \
+             Si ce n’était pas vous, quelqu’un lit votre courrier\u{a0}: changez le mot de passe \
+             de votre messagerie.",
         ),
     }
 }

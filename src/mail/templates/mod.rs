@@ -6,6 +6,7 @@ mod es;
 mod fr;
 
 use super::letter::Letter;
+use crate::domain::factor::Method;
 use crate::domain::language::Language;
 
 /// A letter in one language; the frame around it is in `letter.rs`.
@@ -34,6 +35,16 @@ impl Words {
 pub(super) struct Labels {
     pub(super) when: &'static str,
     pub(super) from: &'static str,
+    pub(super) bound: BoundLabels,
+}
+
+/// The words before what is bound to an account.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct BoundLabels {
+    pub(super) phones: &'static str,
+    pub(super) devices: &'static str,
+    pub(super) trusted: &'static str,
+    pub(super) factors: &'static str,
 }
 
 /// `device` is the letter's device, fit to be quoted.
@@ -62,5 +73,14 @@ pub(super) fn labels(language: Language) -> Labels {
         Language::Fr => fr::LABELS,
         Language::De => de::LABELS,
         Language::Es => es::LABELS,
+    }
+}
+
+pub(super) fn method_name(language: Language, method: Method) -> &'static str {
+    match language {
+        Language::En => en::method(method),
+        Language::Fr => fr::method(method),
+        Language::De => de::method(method),
+        Language::Es => es::method(method),
     }
 }

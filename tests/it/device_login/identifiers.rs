@@ -91,7 +91,7 @@ async fn imported_numbers_are_found_and_those_of_an_older_form_are_not() {
 }
 
 #[tokio::test]
-async fn of_several_with_one_number_the_proven_then_the_kind_then_the_oldest_is_meant() {
+async fn of_several_with_one_number_the_proven_and_then_the_oldest_is_meant() {
     let server = Server::start(&[]).await;
     let number = ["--phone-number", PHONE];
     let meant = async || {
@@ -102,7 +102,7 @@ async fn of_several_with_one_number_the_proven_then_the_kind_then_the_oldest_is_
     assert_eq!(meant().await, "third@example.org");
     added(&server, "p", "second@example.org", &number).await;
     added(&server, "p", "younger@example.org", &number).await;
-    assert_eq!(meant().await, "second@example.org");
+    assert_eq!(meant().await, "third@example.org");
     added(&server, "a", "first@example.org", &["--phone-number", PHONE, "--verified"]).await;
     assert_eq!(meant().await, "first@example.org");
     let of = async |kind: &str| {
