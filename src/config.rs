@@ -45,7 +45,7 @@ pub struct Config {
     pub pairing: Pairing,
     pub ticket: Lifetime,
     pub device: Device,
-    pub session: Lifetime,
+    pub session: Session,
     pub refresh: Refresh,
     pub lock: Lock,
     pub otp: Lifetime,
@@ -154,12 +154,22 @@ sections! {
     Device {
         #[serde(deserialize_with = "read::span")]
         session_ttl: Duration,
+        #[serde(deserialize_with = "read::span")]
+        max_ttl: Duration,
+    }
+    Session {
+        #[serde(deserialize_with = "read::span")]
+        ttl: Duration,
+        #[serde(deserialize_with = "read::span")]
+        max_ttl: Duration,
     }
     Refresh {
         #[serde(deserialize_with = "read::span")]
         ttl: Duration,
         #[serde(deserialize_with = "read::span")]
         grace: Duration,
+        #[serde(deserialize_with = "read::span")]
+        retry: Duration,
     }
     Lock {
         after: u32,

@@ -12,7 +12,7 @@ use crate::domain::time::Timestamp;
 use crate::store::pairings::{self, News, Stored};
 use crate::store::sessions::Live;
 use crate::store::signals::{self, Dropped, Signal};
-use crate::store::{self, Tx, accounts, audit, devices, hits, sessions, tickets};
+use crate::store::{self, Tx, accounts, audit, devices, hits, lapse, sessions, tickets};
 
 /// The time within which an account's asks are counted (SECURITY.md, fatigue).
 const ASKS_WINDOW: std::time::Duration = std::time::Duration::from_secs(600);
@@ -100,7 +100,12 @@ impl Auth {
             refusal_wait: self.limits.scaled_wait(self.config.pairing.refusal_wait),
             now: self.now(),
         };
-        self.store.write(move |tx| Box::pin(order.place(tx))).await?
+        let id = order.fresh.pairing.id;
+        let asked = self.store.write(move |tx| Box::pin(order.place(tx))).await?;
+        if matches!(asked, Err(Error::Expired)) {
+            self.expire(id, Dropped::Ended).await?;
+        }
+        asked
     }
 
     /// Takes a phone's answer, or its repeat; once this returns, the decision is committed.
@@ -204,6 +209,20 @@ pub(super) async fn outcome(
         State::Answered(answer) if now < answer.at.plus(told_for) => Outcome::Refused,
         State::Ready | State::Asked(_) | State::Answered(_) | State::Expired => Outcome::Over,
     })
+}
+
+/// Makes the end of an approval's code final, for a browser that is refused it as over.
+pub(super) async fn note_over(
+    tx: &mut Tx,
+    pairing: &Pairing,
+    root: &RootKeys,
+    now: Timestamp,
+) -> Result<(), store::Error> {
+    for ticket in tickets_of(root, pairing) {
+        let hash = digest(ticket.expose().as_bytes());
+        lapse::note(tx, lapse::Redeemable::Ticket(hash), now).await?;
+    }
+    Ok(())
 }
 
 /// Lets every node wake its browser and take an ask off its phones whose end they would not see otherwise: a ring may be lost, and a node may

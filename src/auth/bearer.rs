@@ -6,10 +6,12 @@ use std::time::Duration;
 use futures_util::future::BoxFuture;
 
 use super::{Auth, Error};
+use crate::domain::factor::Method;
 use crate::domain::ids::SessionId;
 use crate::domain::secret::Password;
 use crate::domain::time::Timestamp;
 use crate::store::devices::{self, SEEN_EVERY};
+use crate::store::lapse::{self, Redeemable};
 use crate::store::sessions::{self, Live};
 use crate::store::{self, Tx, accounts};
 
@@ -53,13 +55,17 @@ impl Auth {
     /// The session, unless it, its device or its account has ended.
     pub(crate) async fn live(&self, session: SessionId) -> Result<Option<Live>, Error> {
         let now = self.now();
-        Ok(self.store.read(move |tx| Box::pin(sessions::live(tx, session, now))).await?)
+        let live = self.store.read(move |tx| Box::pin(sessions::live(tx, session, now))).await?;
+        if live.is_none() {
+            self.note_over(Redeemable::Session(session), now).await?;
+        }
+        Ok(live)
     }
 
     /// Notes that a device is there, and moves an approving one's end of session on, when that is worth a write.
     pub(crate) async fn shows_up(&self, live: &Live, source: IpAddr) -> Result<(), Error> {
         let (now, ttl, ip) = (self.now(), self.config.device.session_ttl, source.to_string());
-        let until = now.plus(ttl);
+        let (longest, until) = (self.longest(), live.until(now.plus(ttl), self.longest()));
         let slides = live.approving && until.since(live.expires_at) >= ttl / 100;
         let was_just_there = live.seen_at.is_some_and(|at| now.since(at) <= SEEN_EVERY) && live.seen_ip == ip;
         if !slides && was_just_there {
@@ -68,7 +74,7 @@ impl Auth {
         let device = live.device;
         let unit = async move |tx: &mut Tx| {
             devices::seen(tx, device, &ip, now).await?;
-            if slides { sessions::extend(tx, device, until).await } else { Ok(()) }
+            if slides { sessions::extend(tx, device, until, longest).await } else { Ok(()) }
         };
         Ok(self.store.write(move |tx| Box::pin(async move { unit(tx).await })).await?)
     }
@@ -104,7 +110,8 @@ impl Auth {
         let unit = async move |tx: &mut Tx| {
             let account = accounts::lock(tx, account).await?;
             let live = sessions::live(tx, session, now).await?;
-            let (Some(account), Some(live)) = (account, live) else {
+            let (Some(account), Some(mut live)) = (account, live) else {
+                lapse::note(tx, Redeemable::Session(session), now).await?;
                 return Ok(Err(Error::NotAuthenticated));
             };
             match proof {
@@ -113,6 +120,7 @@ impl Auth {
                 Proof::Recent => return Ok(Err(Error::StaleProof)),
                 Proof::Now { password_version } if password_version == account.password_version => {
                     sessions::prove(tx, session, now).await?;
+                    live.proved_at = now;
                 }
                 Proof::Now { .. } => return Ok(Err(Error::BadCredentials)),
             }
@@ -122,6 +130,22 @@ impl Auth {
         self.courier.ring();
         done
     }
+}
+
+/// Notes that a code was proven in a session. `on` is what was on before. While two-factor login is on, only a code of
+/// a method that is on counts: a mailbox alone, or an app that is only being set up (`None`), must not open what changes
+/// the factors.
+pub(super) async fn freshen(
+    tx: &mut Tx,
+    owner: &Owner,
+    on: &[Method],
+    method: Option<Method>,
+) -> Result<(), store::Error> {
+    let is_off = !on.iter().any(|method| method.turns_on());
+    if is_off || method.is_some_and(|method| on.contains(&method)) {
+        sessions::prove(tx, owner.live.id, owner.now).await?;
+    }
+    Ok(())
 }
 
 impl Live {
@@ -139,6 +163,13 @@ pub(super) enum Demand<'a> {
     Session,
     /// A password or factor proven in the last five minutes, or this password now.
     Fresh(Option<&'a Password>),
+}
+
+impl<'a> Demand<'a> {
+    /// A session that lives, and this password if one came: whether it has to be fresh is found out in the unit.
+    pub(super) fn session_with(password: Option<&'a Password>) -> Self {
+        if password.is_some() { Self::Fresh(password) } else { Self::Session }
+    }
 }
 
 /// What was found of that before the unit of work.

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use super::bearer::{Demand, Owner};
+use super::bearer::{Demand, Owner, freshen};
 use super::enrol::{hash_of, put_in_force, rotate_session, turn_on};
 use super::second_factor::SecondFactor;
 use super::{Auth, Error};
@@ -15,6 +15,7 @@ use crate::domain::ids::AccountId;
 use crate::domain::phone::Identifier;
 use crate::domain::secret::{BackupCode, ChallengeToken, OneTimeCode, SessionToken};
 use crate::domain::source::network;
+use crate::store::lapse::Redeemable;
 use crate::store::sessions::Live;
 use crate::store::totp::{self, Which};
 use crate::store::{self, Tx, accounts, challenges, devices, factors, sessions};
@@ -28,6 +29,16 @@ pub(crate) enum InSession {
     MailedCode(OneTimeCode),
     Totp(OneTimeCode),
     BackupCode(BackupCode),
+}
+
+impl InSession {
+    fn method(&self) -> Method {
+        match self {
+            Self::MailedCode(_) => Method::Email,
+            Self::Totp(_) => Method::Authenticator,
+            Self::BackupCode(_) => Method::BackupCode,
+        }
+    }
 }
 
 impl Auth {
@@ -92,32 +103,37 @@ impl Auth {
             Ok(account.map(|account| (account, methods)))
         };
         let found = self.store.read(move |tx| Box::pin(async move { unit(tx).await })).await?;
+        if found.is_none() {
+            self.note_over(Redeemable::Challenge(hash), now).await?;
+        }
         found.ok_or(Error::InvalidChallenge)
     }
 
     /// The live session of a cookie's token.
     pub(crate) async fn cookie_session(&self, token: &str) -> Result<Option<Live>, Error> {
         let (hash, now) = (digest(token.as_bytes()), self.now());
-        Ok(self
-            .store
-            .read(move |tx| Box::pin(async move { sessions::by_token(tx, &hash, now).await }))
-            .await?)
+        let unit = async move |tx: &mut Tx| sessions::by_token(tx, &hash, now).await;
+        let live = self.store.read(move |tx| Box::pin(async move { unit(tx).await })).await?;
+        if live.is_none() {
+            self.note_over(Redeemable::Cookie(hash), now).await?;
+        }
+        Ok(live)
     }
 
     /// Moves the end of a session on when it was not for a day; the session as it is then, if it was.
     pub(crate) async fn renew_session(&self, live: &Live, source: IpAddr) -> Result<Option<Live>, Error> {
-        let (now, ttl) = (self.now(), self.config.session.ttl);
+        let (now, ttl, longest) = (self.now(), self.config.session.ttl, self.longest());
         let is_due = now.since(live.renewed_at) >= RENEW_EVERY.min(ttl / 7);
         // A session that was to be forgotten stays short, and a phone's stays long.
         let is_of_full_length = live.expires_at.since(live.renewed_at) >= ttl;
-        if !is_due || !is_of_full_length || now.plus(ttl) <= live.expires_at {
+        if !is_due || !is_of_full_length || live.until(now.plus(ttl), longest) <= live.expires_at {
             return Ok(None);
         }
-        let (id, device, ip) = (live.id, live.device, source.to_string());
+        let (live, ip) = (live.clone(), source.to_string());
         let unit = async move |tx: &mut Tx| {
-            sessions::renew(tx, id, now.plus(ttl), now).await?;
-            devices::seen(tx, device, &ip, now).await?;
-            sessions::live(tx, id, now).await
+            sessions::renew(tx, &live, now.plus(ttl), longest, now).await?;
+            devices::seen(tx, live.device, &ip, now).await?;
+            sessions::live(tx, live.id, now).await
         };
         Ok(self.store.write(move |tx| Box::pin(async move { unit(tx).await })).await?)
     }
@@ -148,14 +164,19 @@ impl Auth {
             let has_app = methods.contains(&Method::Authenticator);
             let was_on = methods.iter().any(|method| method.turns_on());
             let turns_on = !was_on && matches!(code, InSession::MailedCode(_));
+            let is_fresh = owner.live.is_fresh(owner.now);
             // Before the code is tried: one that is refused for this is not spent.
-            if turns_on && !owner.live.is_fresh(owner.now) {
+            if turns_on && !is_fresh {
                 return Ok(Err(Error::StaleProof));
             }
             let proven = match &code {
                 InSession::Totp(code)
                     if sets_up && (!has_app || proves_pending(tx, &factor, id, code).await?) =>
                 {
+                    // The first factor was asked for by the password; any other changes what protects the account.
+                    if was_on && !is_fresh {
+                        return Ok(Err(Error::StaleProof));
+                    }
                     if let Err(refused) = put_in_force(tx, &factor, &owner, code).await? {
                         return Ok(Err(refused));
                     }
@@ -181,7 +202,7 @@ impl Auth {
                 turn_on(tx, &owner, Method::Email).await?;
                 rotate_session(tx, &owner, token).await?;
             }
-            sessions::prove(tx, owner.live.id, owner.now).await?;
+            freshen(tx, &owner, &methods, Some(code.method())).await?;
             Ok(Ok(turns_on))
         };
         self.as_owner(live, Demand::Session, source, move |tx, owner| {

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use zeroize::Zeroizing;
 
-use super::bearer::{Demand, Owner};
+use super::bearer::{Demand, Owner, freshen};
 use super::factors::{changed, fresh_codes, release_phones};
 use super::mailed_code::{self, Purpose, Tried};
 use super::reseal::storing;
@@ -116,7 +116,7 @@ impl Auth {
             if let Some(account) = accounts::by_id(tx, account).await? {
                 first_proof::with_password(tx, &account, &owner.source, owner.now).await?;
             }
-            sessions::prove(tx, owner.live.id, owner.now).await?;
+            freshen(tx, &owner, &[], Some(Method::Email)).await?;
             turn_on(tx, &owner, Method::Email).await?;
             Ok(Ok(()))
         };
@@ -257,6 +257,7 @@ pub(super) async fn put_in_force(
     if totp::secret(tx, account, Which::Pending).await?.is_none() {
         return Ok(Err(Error::TotpNotEnabled));
     }
+    let methods = factors::methods(tx, account).await?;
     let Some(stored) = accounts::by_id(tx, account).await? else { return Ok(Err(Error::NotAuthenticated)) };
     if let Some(left) = stored.block_left(owner.now) {
         return Ok(Err(Error::Locked(left)));
@@ -268,7 +269,7 @@ pub(super) async fn put_in_force(
     };
     totp::promote(tx, account, step).await?;
     factors::promote_codes(tx, account, owner.now).await?;
-    sessions::prove(tx, owner.live.id, owner.now).await?;
+    freshen(tx, owner, &methods, None).await?;
     turn_on(tx, owner, Method::Authenticator).await?;
     Ok(Ok(()))
 }

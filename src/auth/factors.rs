@@ -74,7 +74,7 @@ impl Auth {
     ) -> Result<Bound, Error> {
         let codes = fresh_codes(CodeForm::Plain);
         let hashes = self.hashes(live, &codes);
-        let ttl = self.config.device.session_ttl;
+        let (ttl, longest) = (self.config.device.session_ttl, self.longest());
         let unit = async move |tx: &mut Tx, owner: Owner| {
             let Owner { live, source, now } = owner;
             if !devices::approve(tx, live.account, device, now).await? {
@@ -86,7 +86,7 @@ impl Auth {
             if makes_codes {
                 factors::replace_codes(tx, live.account, &hashes, now).await?;
             }
-            sessions::set_end(tx, device, now.plus(ttl)).await?;
+            sessions::set_end(tx, device, now.plus(ttl), longest).await?;
             sessions::revoke_others(tx, live.account, live.id, now).await?;
             changed(tx, "factor.on", live.account, Some(device), &source, now).await?;
             let name = devices::name(tx, device).await?;

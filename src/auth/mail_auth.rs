@@ -19,6 +19,7 @@ use crate::domain::secret::{MailAuthToken, Password};
 use crate::domain::text::shown;
 use crate::domain::time::Timestamp;
 use crate::mail::{self, Letter};
+use crate::store::lapse::{self, Redeemable};
 use crate::store::mail_logins::{self, Hash, MailAuth};
 use crate::store::{self, Tx, accounts, audit, pairings, sessions, tickets, trusts};
 
@@ -147,6 +148,9 @@ impl Auth {
             Ok(Some((auth, account)))
         };
         let found = self.store.read(move |tx| Box::pin(async move { unit(tx).await })).await?;
+        if found.is_none() {
+            self.note_over(Redeemable::MailAuth(hash), now).await?;
+        }
         found.ok_or(Error::NoMailLogin)
     }
 
@@ -247,6 +251,7 @@ async fn create(
     now: Timestamp,
 ) -> Result<Result<Account, Error>, store::Error> {
     if mail_logins::hold_auth(tx, token, now).await?.is_none_or(|auth| auth.bound_to.is_some()) {
+        lapse::note(tx, Redeemable::MailAuth(*token), now).await?;
         return Ok(Err(Error::NoMailLogin));
     }
     let id = accounts::insert(tx, row, now).await?;
@@ -273,6 +278,7 @@ impl Recovery {
     async fn fill(self, tx: &mut Tx) -> Result<Result<AccountId, Error>, store::Error> {
         let Self { token, account: id, new, root, source, now } = self;
         if mail_logins::hold_auth(tx, &token, now).await?.is_none_or(|auth| auth.bound_to.is_some()) {
+            lapse::note(tx, Redeemable::MailAuth(token), now).await?;
             return Ok(Err(Error::NoMailLogin));
         }
         let Some(account) = accounts::lock(tx, id).await? else { return Ok(Err(Error::NotFound)) };

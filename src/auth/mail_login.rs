@@ -14,7 +14,7 @@ use crate::domain::secret::{MailAuthToken, MailLoginToken, MailedWords};
 use crate::domain::time::Timestamp;
 use crate::mail::{self, Letter};
 use crate::store::mail_logins::{self, Hash, MailAuth, MailLogin};
-use crate::store::{self, Tx, audit};
+use crate::store::{self, Tx, audit, lapse};
 
 /// How often words may be tried; the last wrong try is the end of them.
 const TRIES: u32 = 3;
@@ -123,6 +123,7 @@ impl Auth {
         let (expires_at, from) = (now.plus(self.config.mail_code.auth_ttl), source.to_string());
         let unit = async move |tx: &mut Tx| {
             let Some(login) = mail_logins::begin_try(tx, &hash, now).await? else {
+                lapse::note(tx, lapse::Redeemable::Words(hash), now).await?;
                 return Ok(None);
             };
             let is_right = are_words(&root, &hash, &words, &login.words) && login.tries <= TRIES;

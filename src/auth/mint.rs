@@ -3,6 +3,7 @@
 
 mod by_mail;
 mod check;
+mod fingerprint;
 
 pub(super) use check::CHALLENGE_TRIES;
 
@@ -20,7 +21,8 @@ use crate::domain::ids::{AccountId, DeviceId, SessionId};
 use crate::domain::secret::{AccessToken, SessionToken, TrustToken};
 use crate::domain::time::Timestamp;
 use crate::store::challenges::{self, Challenge};
-use crate::store::{self, Tx, accounts, audit, devices, factors, sessions};
+use crate::store::sessions::Longest;
+use crate::store::{self, Tx, accounts, audit, devices, factors, fingerprints, lapse, sessions};
 
 /// The longest that a session lasts whose owner does not want to be remembered.
 const FORGOTTEN: Duration = Duration::from_secs(86_400);
@@ -36,6 +38,7 @@ struct Order {
     factor: SecondFactor,
     access_ttl: Duration,
     session_ttl: Duration,
+    longest: Longest,
     trust_ttl: Duration,
     session_token: SessionToken,
     trust_token: TrustToken,
@@ -76,6 +79,7 @@ impl Auth {
             token_id: random::uuid(),
             access_ttl: self.config.jwt.access_ttl,
             session_ttl: self.config.session.ttl,
+            longest: self.longest(),
             trust_ttl: self.config.two_factor.trust_ttl,
             session_token: SessionToken::new(random::alphanumeric(32)),
             trust_token: TrustToken::new(random::alphanumeric(32)),
@@ -159,6 +163,7 @@ impl Order {
             First::Challenge(token) => {
                 let hash = digest(token.expose().as_bytes());
                 let Some(challenge) = challenges::live(tx, &hash, self.now).await? else {
+                    lapse::note(tx, lapse::Redeemable::Challenge(hash), self.now).await?;
                     return Ok(Err(Error::InvalidChallenge));
                 };
                 self.fill_for(tx, (challenge.account, challenge.password_version), Some(hash)).await
@@ -179,7 +184,10 @@ impl Order {
         let under_way = match &challenge {
             Some(hash) => match challenges::live(tx, hash, self.now).await? {
                 Some(live) => Some(live),
-                None => return Ok(Err(gone())),
+                None => {
+                    lapse::note(tx, lapse::Redeemable::Challenge(*hash), self.now).await?;
+                    return Ok(Err(gone()));
+                }
             },
             None => None,
         };
@@ -204,7 +212,12 @@ impl Order {
     ) -> Result<Result<Filled, Error>, store::Error> {
         let id = account.id;
         let outcome = match outcome {
-            Ok(proof) => Ok(self.begin(tx, account, proof, under_way).await?),
+            Ok(proof) => {
+                if proof != Proof::Password {
+                    fingerprints::forgive(tx, id).await?;
+                }
+                Ok(self.begin(tx, account, proof, under_way).await?)
+            }
             Err(refused) => Err(refused),
         };
         let entry = audit::Entry {
@@ -246,7 +259,7 @@ impl Order {
         } else {
             self.session_ttl.min(FORGOTTEN)
         };
-        let session_ends = self.now.plus(lasts);
+        let session_ends = self.now.plus(lasts.min(self.longest.session));
         let session = sessions::New {
             id: self.session,
             account: account.id,

@@ -51,6 +51,8 @@ use crate::crypto::root::RootKeys;
 use crate::crypto::seals::Seals;
 use crate::domain::time::Timestamp;
 use crate::mail::Courier;
+use crate::store::lapse::{self, Redeemable};
+use crate::store::sessions::Longest;
 use crate::store::{self, Store};
 
 /// Everything the use cases share; one per server.
@@ -102,6 +104,20 @@ impl Auth {
 
     fn now(&self) -> Timestamp {
         self.clock.now()
+    }
+
+    /// Makes the end of something final that a reading unit has refused as over `now`. One that is refused again and
+    /// again costs one write.
+    async fn note_over(&self, what: Redeemable, now: Timestamp) -> Result<(), Error> {
+        if self.store.read(move |tx| Box::pin(lapse::is_due(tx, what, now))).await? {
+            self.store.write(move |tx| Box::pin(lapse::note(tx, what, now))).await?;
+        }
+        Ok(())
+    }
+
+    /// How long sessions last at most.
+    fn longest(&self) -> Longest {
+        Longest { session: self.config.session.max_ttl, device: self.config.device.max_ttl }
     }
 
     /// Whether the store answers.

@@ -24,17 +24,16 @@ impl Auth {
     /// Ends a device of the account: its sessions, and its right to approve.
     ///
     /// # Errors
-    /// `NotFound` when the account has no such device.
+    /// `NotFound` when the account has no such device; `StaleProof` for another one that may approve.
     pub(crate) async fn revoke_device(
         &self,
         live: &Live,
         device: DeviceId,
+        password: Option<&Password>,
         source: IpAddr,
     ) -> Result<(), Error> {
-        let unit = async move |tx: &mut Tx, owner: Owner| {
-            end_device(tx, owner.live.account, device, &owner.source, owner.now).await
-        };
-        let demand = Demand::Session;
+        let unit = async move |tx: &mut Tx, owner: Owner| end_own_device(tx, &owner, device).await;
+        let demand = Demand::session_with(password);
         self.as_owner(live, demand, source, move |tx, owner| Box::pin(async move { unit(tx, owner).await }))
             .await
     }
@@ -43,34 +42,39 @@ impl Auth {
     /// with it; the others stay.
     ///
     /// A refresh token of another session of the account ends that one as well; any other token is nothing.
+    ///
+    /// # Errors
+    /// `StaleProof` when that other session is on a device that may approve.
     pub(crate) async fn log_out(
         &self,
         live: &Live,
         all: bool,
         other: Option<&RefreshToken>,
+        password: Option<&Password>,
         source: IpAddr,
     ) -> Result<(), Error> {
         let other = other.map(super::refresh::hash);
         let unit = async move |tx: &mut Tx, owner: Owner| {
-            let Owner { live, source, now } = owner;
+            let Owner { live, source, now } = &owner;
+            let now = *now;
             if let Some(kept) = match &other {
                 Some(hash) => refresh::find(tx, hash).await?,
                 None => None,
             } {
                 let other = sessions::live(tx, kept.session, now).await?;
                 if let Some(other) = other.filter(|o| o.account == live.account && o.id != live.id)
-                    && let Err(refused) = end_session(tx, &other, &source, now).await?
+                    && let Err(refused) = end_session(tx, &owner, &other).await?
                 {
                     return Ok(Err(refused));
                 }
             }
             if all {
                 sessions::revoke_logins(tx, live.account, now).await?;
-                changed(tx, "session.revoke_all", live.account, None, &source, now).await?;
+                changed(tx, "session.revoke_all", live.account, None, source, now).await?;
             }
-            end_device(tx, live.account, live.device, &source, now).await
+            end_own_device(tx, &owner, live.device).await
         };
-        let demand = Demand::Session;
+        let demand = Demand::session_with(password);
         self.as_owner(live, demand, source, move |tx, owner| Box::pin(async move { unit(tx, owner).await }))
             .await
     }
@@ -84,22 +88,22 @@ impl Auth {
     /// Ends a session of the account, and its device unless that has another one.
     ///
     /// # Errors
-    /// `NotFound` when the account has no such session.
+    /// `NotFound` when the account has no such session; `StaleProof` for one of another device that may approve.
     pub(crate) async fn revoke_session(
         &self,
         live: &Live,
         session: SessionId,
+        password: Option<&Password>,
         source: IpAddr,
     ) -> Result<(), Error> {
         let unit = async move |tx: &mut Tx, owner: Owner| {
-            let Owner { live, source, now } = owner;
-            let found = sessions::live(tx, session, now).await?;
-            match found.filter(|found| found.account == live.account) {
-                Some(found) => end_session(tx, &found, &source, now).await,
+            let found = sessions::live(tx, session, owner.now).await?;
+            match found.filter(|found| found.account == owner.live.account) {
+                Some(found) => end_session(tx, &owner, &found).await,
                 None => Ok(Err(Error::NotFound)),
             }
         };
-        let demand = Demand::Session;
+        let demand = Demand::session_with(password);
         self.as_owner(live, demand, source, move |tx, owner| Box::pin(async move { unit(tx, owner).await }))
             .await
     }
@@ -160,19 +164,55 @@ impl Auth {
     }
 }
 
-/// Ends a session, and its device with all that hangs on it unless another session is on it.
-async fn end_session(
-    tx: &mut Tx,
-    session: &Live,
-    source: &str,
-    now: Timestamp,
-) -> Result<Result<(), Error>, store::Error> {
+/// Ends a session of the owner's account, and its device with all that hangs on it unless another session is on it.
+///
+/// # Errors
+/// `StaleProof`, and nothing is changed, when the session is on another device that may approve.
+async fn end_session(tx: &mut Tx, owner: &Owner, session: &Live) -> Result<Result<(), Error>, store::Error> {
+    if session.approving && !may_end_approving(owner, session.device) {
+        return Ok(Err(Error::StaleProof));
+    }
+    let (source, now) = (&owner.source, owner.now);
     sessions::revoke(tx, session.id, now).await?;
     if !sessions::device_has_one(tx, session.device, now).await? {
-        return end_device(tx, session.account, session.device, source, now).await;
+        return end_own_device(tx, owner, session.device).await;
     }
     changed(tx, "session.revoke", session.account, Some(session.device), source, now).await?;
     Ok(Ok(()))
+}
+
+/// Ends a device of the owner's account. One that may approve is a factor: ending another one needs a fresh proof and
+/// ends the other sessions; its own device may always end, and in both cases the owner gets a letter.
+///
+/// # Errors
+/// `NotFound`; `StaleProof`, and nothing is changed.
+async fn end_own_device(
+    tx: &mut Tx,
+    owner: &Owner,
+    device: DeviceId,
+) -> Result<Result<(), Error>, store::Error> {
+    let Owner { live, source, now } = owner;
+    if !devices::may_approve(tx, live.account, device).await? {
+        return end_device(tx, live.account, device, source, *now).await;
+    }
+    if !may_end_approving(owner, device) {
+        return Ok(Err(Error::StaleProof));
+    }
+    if let Err(refused) = end_device(tx, live.account, device, source, *now).await? {
+        return Ok(Err(refused));
+    }
+    if device != live.device {
+        sessions::revoke_others(tx, live.account, live.id, *now).await?;
+    }
+    let name = devices::name(tx, device).await?;
+    let letter = Letter::PhoneRemoved { device: &name, source };
+    mail::notify(tx, live.account, letter, *now).await?;
+    Ok(Ok(()))
+}
+
+/// Whether the owner may end this device, which may approve.
+fn may_end_approving(owner: &Owner, device: DeviceId) -> bool {
+    device == owner.live.device || owner.live.is_fresh(owner.now)
 }
 
 /// Ends a device with all that hangs on it.

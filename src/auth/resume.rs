@@ -4,7 +4,7 @@
 //! MAC. Number *n* is good until number *n + 1* was used; that is remembered in the pairing's row. A pairing that nobody
 //! asked gets one when its browser comes back elsewhere, or for the second time.
 
-use super::approval::{Outcome, outcome};
+use super::approval::{Outcome, note_over, outcome};
 use super::{Auth, Error};
 use crate::crypto::seal::base64url;
 use crate::domain::ids::{NodeTag, PairingId};
@@ -78,7 +78,10 @@ impl Auth {
             let Some(taken) = take_over(tx, &token, ip, here, now).await? else { return Ok(None) };
             let Some((stored, before)) = taken else { return Ok(Some(Err(Error::Expired))) };
             Ok(Some(match outcome(tx, &stored.pairing, &root, now, told_for).await? {
-                Outcome::Over => Err(Error::Expired),
+                Outcome::Over => {
+                    note_over(tx, &stored.pairing, &root, now).await?;
+                    Err(Error::Expired)
+                }
                 told @ (Outcome::Waiting | Outcome::Approved(_) | Outcome::Refused) => {
                     Ok((stored, told, before))
                 }

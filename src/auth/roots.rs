@@ -172,7 +172,8 @@ fn longest_life(config: &Config) -> Duration {
     let pairing = config.pairing.ttl + config.pairing.ask_ttl + config.ticket.ttl;
     let codes = config.otp.ttl.max(config.two_factor.otp_ttl).max(config.two_factor.cookie_ttl);
     let mail = config.mail_code.ttl + config.mail_code.auth_ttl;
-    [pairing, codes, mail, config.two_factor.trust_ttl, config.refresh.ttl, LONGEST_QUOTA]
+    let refresh = config.refresh.ttl.max(config.refresh.retry);
+    [pairing, codes, mail, config.two_factor.trust_ttl, refresh, LONGEST_QUOTA]
         .into_iter()
         .max()
         .unwrap_or(LONGEST_QUOTA)

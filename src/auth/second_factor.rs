@@ -17,7 +17,7 @@ use crate::domain::secret::{BackupCode, OneTimeCode, Ticket};
 use crate::domain::time::Timestamp;
 use crate::mail::{self, Letter};
 use crate::store::totp::{self, Which};
-use crate::store::{self, Tx, accounts, factors, tickets};
+use crate::store::{self, Tx, accounts, factors, lapse, tickets};
 
 /// When so few backup codes are left their owner is told.
 const FEW_CODES: u64 = 3;
@@ -51,6 +51,7 @@ impl SecondFactor {
         if tickets::redeem(tx, &hash, account.id, blocked_at, self.now).await? {
             return Ok(Ok(Proof::Tap));
         }
+        lapse::note(tx, lapse::Redeemable::Ticket(hash), self.now).await?;
         Ok(Err(match block {
             Some(left) => Error::Locked(left),
             None if has_method => Error::InvalidTicket,

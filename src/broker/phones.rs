@@ -254,10 +254,15 @@ async fn why_over(broker: &Broker, pairing: PairingId) -> Result<Error, Error> {
     if broker.bus.is_held(pairing, holder).await && broker.auth.outcome(pairing).await?.is_none() {
         return Ok(Error::NotAsked);
     }
-    // The first to notice the end makes it final, whatever the clock says later.
+    end_if_late(broker, pairing).await?;
+    Ok(Error::Expired)
+}
+
+/// The first to notice the end of a pairing makes it final, whatever the clock says later.
+pub(super) async fn end_if_late(broker: &Broker, pairing: PairingId) -> Result<(), Error> {
     if let Some(Ended { account, number, holder }) = broker.auth.expire(pairing, Dropped::Ended).await? {
         broker.resolve(account, pairing, number, Reason::Expired);
         broker.bus.send(Message::Settled { pairing, holder });
     }
-    Ok(Error::Expired)
+    Ok(())
 }

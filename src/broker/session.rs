@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::Broker;
 use super::mailbox::{Mailbox, Notice};
+use super::phones::end_if_late;
 use super::registry::Guard;
 use crate::auth::{AskView, Asked, Ended, Error, Outcome};
 use crate::bus::{Message, Reason, Resolved, Scan};
@@ -58,7 +59,11 @@ impl BrowserSession {
     ) -> Result<(Self, Verdict), Error> {
         let token = broker.auth.read_resume_secret(id, secret).ok_or(Error::Expired)?;
         let here = broker.bus.tag();
-        let found = broker.auth.resume(token.clone(), ip.clone(), here).await?;
+        let found = broker.auth.resume(token.clone(), ip.clone(), here).await;
+        if matches!(found, Err(Error::Expired)) {
+            end_if_late(broker, id).await?;
+        }
+        let found = found?;
         let (stored, outcome, before) = match found {
             Some(found) => found,
             None if broker.auth.clock.now() < token.expires_at => {

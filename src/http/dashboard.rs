@@ -175,8 +175,10 @@ pub(super) async fn revoke_device(
     Bearer(live): Bearer,
     PathText(id): PathText,
     client: Client,
+    OptionalJson(fresh): OptionalJson<Fresh>,
 ) -> Result<Response, Refusal> {
-    http.auth.revoke_device(&live, parse_id(&id)?, client.source).await?;
+    let device = parse_id(&id)?;
+    http.auth.revoke_device(&live, device, fresh.password().as_ref(), client.source).await?;
     http.broker.account_changed(live.account);
     Ok(message("Device deleted successfully"))
 }

@@ -28,6 +28,8 @@ pub(crate) enum Letter<'a> {
     RefreshReused { device: &'a str, source: &'a str },
     /// Too many wrong second factors.
     Locked { source: &'a str },
+    /// Too many unknown devices beside the right password: no device is trusted by its fingerprint for a while.
+    FingerprintsGuessed { source: &'a str },
     /// A code to log in with, six digits; lives `minutes`.
     LoginCode { code: &'a str, minutes: u64, source: &'a str },
     /// A code that proves the address before mailed codes become a second factor.
@@ -116,6 +118,7 @@ impl<'a> Letter<'a> {
             Self::PasswordChanged { .. } => "password_changed",
             Self::RefreshReused { .. } => "refresh_reused",
             Self::Locked { .. } => "locked",
+            Self::FingerprintsGuessed { .. } => "fingerprints_guessed",
             Self::LoginCode { .. } => "login_code",
             Self::EnableCode { .. } => "enable_code",
             Self::FactorAdded { .. } => "factor_added",
@@ -144,6 +147,7 @@ impl<'a> Letter<'a> {
             "password_changed" => Self::PasswordChanged { source },
             "refresh_reused" => Self::RefreshReused { device, source },
             "locked" => Self::Locked { source },
+            "fingerprints_guessed" => Self::FingerprintsGuessed { source },
             "factor_added" => Self::FactorAdded { method: Method::Email, source },
             "two_factor_off" => Self::TwoFactorOff { source },
             "codes_low/0" | "codes_low/1" | "codes_low/2" | "codes_low" => Self::CodesLow { left: 0, source },
@@ -172,6 +176,7 @@ impl<'a> Letter<'a> {
             | Self::CodesReplaced { .. }
             | Self::RefreshReused { .. }
             | Self::Locked { .. }
+            | Self::FingerprintsGuessed { .. }
             | Self::CodesLow { .. }
             | Self::LoginCode { .. }
             | Self::EnableCode { .. }
@@ -217,6 +222,7 @@ impl<'a> Letter<'a> {
             | Self::PasswordChanged { source }
             | Self::RefreshReused { source, .. }
             | Self::Locked { source }
+            | Self::FingerprintsGuessed { source }
             | Self::LoginCode { source, .. }
             | Self::EnableCode { source, .. }
             | Self::FactorAdded { source, .. }

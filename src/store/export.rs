@@ -66,7 +66,7 @@ const OWN: &str = "account_id = $1";
 /// An address may have accounts of several kinds, and one mailbox.
 const OWN_ADDRESS: &str = "lower(email) = (SELECT email_key FROM accounts WHERE id = $1)";
 
-const TABLES: [Table; 17] = [
+const TABLES: [Table; 18] = [
     Table {
         table: "accounts",
         section: "account",
@@ -113,6 +113,13 @@ const TABLES: [Table; 17] = [
         of: OWN,
         order: "method",
         columns: &[("method", Text), ("run", Number)],
+    },
+    Table {
+        table: "fingerprint_guesses",
+        section: "fingerprint_guesses",
+        of: OWN,
+        order: "account_id",
+        columns: &[("run", Number), ("ignored_until", Time)],
     },
     Table {
         table: "backup_codes",
@@ -174,7 +181,15 @@ const TABLES: [Table; 17] = [
         section: "refresh_tokens",
         of: "session IN (SELECT uuid FROM sessions WHERE account_id = $1)",
         order: "expires_at",
-        columns: &[("session", Text), ("expires_at", Time), ("replaced_at", Time)],
+        columns: &[
+            ("session", Text),
+            ("expires_at", Time),
+            ("replaced_at", Time),
+            ("retries", Number),
+            ("retried_at", Time),
+            ("network", Text),
+            ("shared", Number),
+        ],
     },
     Table {
         table: "trusts",

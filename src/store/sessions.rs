@@ -1,5 +1,7 @@
 //! Sessions: what a login left behind, whether it still lives, and when its owner last proved to be there.
 
+use std::time::Duration;
+
 use super::{Error, Row, Tx, arg};
 use crate::domain::ids::{AccountId, DeviceId, SessionId};
 use crate::domain::time::Timestamp;
@@ -37,9 +39,21 @@ const SET_TOKEN: &str = "UPDATE sessions SET token = $2 WHERE uuid = $1";
 const RENEW: &str =
     "UPDATE sessions SET renewed_at = $2, expires_at = $3 WHERE uuid = $1 AND expires_at < $3";
 const PROVE: &str = "UPDATE sessions SET proved_at = $2 WHERE uuid = $1";
-const SLIDE: &str = "UPDATE sessions SET expires_at = $2 WHERE device_id = $1 AND revoked_at IS NULL AND expires_at < $2 \
-     AND EXISTS (SELECT 1 FROM devices d WHERE d.id = sessions.device_id AND d.approving_since IS NOT NULL)";
-const SET_END: &str = "UPDATE sessions SET expires_at = $2 WHERE device_id = $1 AND revoked_at IS NULL";
+// $3 is how long a session lasts at most.
+macro_rules! at_most {
+    () => {
+        "CASE WHEN created_at + $3 < $2 THEN created_at + $3 ELSE $2 END"
+    };
+}
+const SLIDE: &str = concat!(
+    "UPDATE sessions SET expires_at = ",
+    at_most!(),
+    " WHERE device_id = $1 AND revoked_at IS NULL AND expires_at < ",
+    at_most!(),
+    " AND EXISTS (SELECT 1 FROM devices d WHERE d.id = sessions.device_id AND d.approving_since IS NOT NULL)"
+);
+const SET_END: &str =
+    concat!("UPDATE sessions SET expires_at = ", at_most!(), " WHERE device_id = $1 AND revoked_at IS NULL");
 const SHORTEN: &str = "UPDATE sessions SET expires_at = $2 WHERE device_id = $1 AND expires_at > $2";
 const REVOKE: &str = "UPDATE sessions SET revoked_at = $2 WHERE uuid = $1 AND revoked_at IS NULL";
 const REVOKE_DEVICE: &str = "UPDATE sessions SET revoked_at = $2 WHERE device_id = $1 AND revoked_at IS NULL";
@@ -94,6 +108,22 @@ pub(crate) struct Live {
     /// When and from where its device was there last; no time in rows of an older release.
     pub(crate) seen_at: Option<Timestamp>,
     pub(crate) seen_ip: String,
+}
+
+/// How long sessions last at most, counted from their login, however often they are renewed.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Longest {
+    pub(crate) session: Duration,
+    /// For devices that may approve.
+    pub(crate) device: Duration,
+}
+
+impl Live {
+    /// The end that is wanted for it, or its last possible one if that is sooner.
+    pub(crate) fn until(&self, wanted: Timestamp, longest: Longest) -> Timestamp {
+        let span = if self.approving { longest.device } else { longest.session };
+        wanted.min(self.created_at.plus(span))
+    }
 }
 
 pub(crate) async fn insert(tx: &mut Tx, new: New, now: Timestamp) -> Result<(), Error> {
@@ -157,9 +187,16 @@ pub(crate) async fn set_token(tx: &mut Tx, id: SessionId, token: &[u8; 32]) -> R
     tx.execute(SET_TOKEN, [arg(id.to_string()), arg(token.as_slice())]).await.map(drop)
 }
 
-/// Moves the end of a session on.
-pub(crate) async fn renew(tx: &mut Tx, id: SessionId, until: Timestamp, now: Timestamp) -> Result<(), Error> {
-    tx.execute(RENEW, [arg(id.to_string()), arg(now), arg(until)]).await.map(drop)
+/// Moves the end of a session on to `until`, or to its last possible one.
+pub(crate) async fn renew(
+    tx: &mut Tx,
+    live: &Live,
+    until: Timestamp,
+    longest: Longest,
+    now: Timestamp,
+) -> Result<(), Error> {
+    let until = live.until(until, longest);
+    tx.execute(RENEW, [arg(live.id.to_string()), arg(now), arg(until)]).await.map(drop)
 }
 
 /// Notes that the owner proved to be there just now.
@@ -167,14 +204,28 @@ pub(crate) async fn prove(tx: &mut Tx, id: SessionId, now: Timestamp) -> Result<
     tx.execute(PROVE, [arg(id.to_string()), arg(now)]).await.map(drop)
 }
 
-/// Lets a device's sessions live until `until`.
-pub(crate) async fn set_end(tx: &mut Tx, device: DeviceId, until: Timestamp) -> Result<(), Error> {
-    tx.execute(SET_END, [arg(device.0), arg(until)]).await.map(drop)
+/// Lets the sessions of a device that has just become an approving one live until `until`, or their last possible end.
+pub(crate) async fn set_end(
+    tx: &mut Tx,
+    device: DeviceId,
+    until: Timestamp,
+    longest: Longest,
+) -> Result<(), Error> {
+    tx.execute(SET_END, [arg(device.0), arg(until), millis(longest.device)]).await.map(drop)
 }
 
-/// Lets an approving device's sessions live at least until `until`.
-pub(crate) async fn extend(tx: &mut Tx, device: DeviceId, until: Timestamp) -> Result<(), Error> {
-    tx.execute(SLIDE, [arg(device.0), arg(until)]).await.map(drop)
+/// Lets an approving device's sessions live at least until `until`, or their last possible end.
+pub(crate) async fn extend(
+    tx: &mut Tx,
+    device: DeviceId,
+    until: Timestamp,
+    longest: Longest,
+) -> Result<(), Error> {
+    tx.execute(SLIDE, [arg(device.0), arg(until), millis(longest.device)]).await.map(drop)
+}
+
+fn millis(span: Duration) -> super::tx::Arg {
+    arg(Timestamp(0).plus(span))
 }
 
 /// Lets a device's sessions live at most until `until`.

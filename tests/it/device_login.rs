@@ -2,6 +2,7 @@
 
 mod account;
 mod bodies;
+mod guesses;
 mod identifiers;
 mod trust;
 mod verify;

@@ -10,7 +10,7 @@ use crate::domain::account::Account;
 use crate::domain::claims::Proof;
 use crate::domain::factor::Method;
 use crate::store::mail_logins::{self, Hash, MailAuth};
-use crate::store::{self, Tx, accounts, factors};
+use crate::store::{self, Tx, accounts, factors, lapse};
 
 impl Order {
     /// The proof's row is locked before the account: of many that race with one proof, one gets to an account at all.
@@ -21,6 +21,7 @@ impl Order {
     ) -> Result<Result<Filled, Error>, store::Error> {
         let hash = mail_login::hash_of(by.token.expose());
         let Some(auth) = mail_logins::hold_auth(tx, &hash, self.now).await? else {
+            lapse::note(tx, lapse::Redeemable::MailAuth(hash), self.now).await?;
             return Ok(Err(Error::NoMailLogin));
         };
         let account = match whose(tx, &auth, &self.kinds, by.kind.as_deref()).await? {

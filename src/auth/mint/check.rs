@@ -11,7 +11,7 @@ use crate::domain::factor::Method;
 use crate::domain::secret::{Fingerprint, TrustToken};
 use crate::mail::{self, Letter};
 use crate::store::challenges::{self, Challenge};
-use crate::store::{self, Tx, accounts, factors, trusts};
+use crate::store::{self, Tx, accounts, factors, lapse, trusts};
 
 /// Wrong codes that a sign-in under way stands (CONTRACT.md section 6).
 pub(in crate::auth) const CHALLENGE_TRIES: u32 = 5;
@@ -66,8 +66,7 @@ impl Order {
                 Ok(if known { Ok(Proof::Password) } else { Err(Error::SecondFactorNeeded(usable())) })
             }
             Credential::Device(fingerprint) => {
-                let hash = self.device_hash(account, fingerprint);
-                let known = trusts::used(tx, account.id, &hash, &self.login.device.ip, self.now).await?;
+                let known = self.knows_device(tx, account, fingerprint).await?;
                 Ok(if known { Ok(Proof::Password) } else { Err(Error::SecondFactorNeeded(usable())) })
             }
             Credential::AnyCode(code) => self.factor.any_code(tx, account, code, &methods).await,
@@ -95,7 +94,11 @@ impl Order {
         token: &TrustToken,
     ) -> Result<bool, store::Error> {
         let (old, new) = (digest(token.expose().as_bytes()), digest(self.trust_token.expose().as_bytes()));
-        trusts::renew(tx, self.term(account), &old, &new, self.now).await
+        let known = trusts::renew(tx, self.term(account), &old, &new, self.now).await?;
+        if !known {
+            lapse::note(tx, lapse::Redeemable::Trust(old), self.now).await?;
+        }
+        Ok(known)
     }
 
     fn term(&self, account: &Account) -> trusts::Term<'_> {
@@ -123,7 +126,7 @@ impl Order {
     }
 
     /// How a device's trust is kept: keyed, since what clients say of themselves is easily guessed, and by account.
-    fn device_hash(&self, account: &Account, fingerprint: &Fingerprint) -> [u8; 32] {
+    pub(super) fn device_hash(&self, account: &Account, fingerprint: &Fingerprint) -> [u8; 32] {
         let parts = [account.uuid.as_bytes().as_slice(), fingerprint.expose().as_bytes()];
         self.factor.root.mac("trusted device", &parts)
     }

@@ -156,9 +156,10 @@ async fn logout(
     MaybeFields(mut fields): MaybeFields,
 ) -> Result<StatusCode, Refused> {
     let other = fields.optional("refresh_token")?.map(RefreshToken::new);
+    let password = fields.optional("password")?.map(Password::new);
     let query = query.unwrap_or_default();
     let all = form_urlencoded::parse(query.as_bytes()).any(|(name, value)| name == "all" && value == "true");
-    http.auth.log_out(&live, all, other.as_ref(), client.source).await?;
+    http.auth.log_out(&live, all, other.as_ref(), password.as_ref(), client.source).await?;
     http.broker.account_changed(live.account);
     Ok(StatusCode::NO_CONTENT)
 }
@@ -174,9 +175,11 @@ async fn end_session(
     Own(Bearer(live)): Own<Bearer>,
     Own(PathText(session)): Own<PathText>,
     Own(client): Own<Client>,
+    MaybeFields(mut fields): MaybeFields,
 ) -> Result<StatusCode, Refused> {
     let session = session.parse().map_err(|_| Error::NotFound)?;
-    http.auth.revoke_session(&live, session, client.source).await?;
+    let password = fields.optional("password")?.map(Password::new);
+    http.auth.revoke_session(&live, session, password.as_ref(), client.source).await?;
     http.broker.account_changed(live.account);
     Ok(StatusCode::NO_CONTENT)
 }

@@ -134,7 +134,7 @@ async fn second_step(
 
 pub(super) async fn out(State(http): State<Http>, asker: Asker, client: Client) -> Result<Response, Refused> {
     if let Some(session) = asker.session(&http).await? {
-        match http.auth.log_out(&session.live, false, None, client.source).await {
+        match http.auth.log_out(&session.live, false, None, None, client.source).await {
             // Somebody else was faster: it is over all the same.
             Ok(()) | Err(Error::NotAuthenticated | Error::NotFound) => {}
             Err(other) => return Err(other.into()),

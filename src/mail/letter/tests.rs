@@ -26,6 +26,7 @@ fn all() -> Vec<Letter<'static>> {
         Letter::PasswordChanged { source },
         Letter::RefreshReused { device, source },
         Letter::Locked { source },
+        Letter::FingerprintsGuessed { source },
         Letter::TwoFactorOff { source },
         Letter::DeviceTrusted { device, source },
         Letter::PasswordRecovered { source },
@@ -55,6 +56,7 @@ fn all() -> Vec<Letter<'static>> {
             | Letter::PasswordChanged { .. }
             | Letter::RefreshReused { .. }
             | Letter::Locked { .. }
+            | Letter::FingerprintsGuessed { .. }
             | Letter::LoginCode { .. }
             | Letter::EnableCode { .. }
             | Letter::FactorAdded { .. }

@@ -92,6 +92,11 @@ pub(super) fn words(letter: Letter<'_>, device: &str) -> Words {
              Ihre Anmeldungen bestätigen darf, funktioniert weiterhin.",
             "Wenn Sie das nicht waren, kennt jemand Ihr Passwort: Ändern Sie es.",
         ),
+        Letter::FingerprintsGuessed { .. } => Words::new(
+            "Jemand probiert Ihre vertrauten Geräte durch",
+            "Jemand, der Ihr Passwort kennt, hat sich immer wieder von Geräten aus angemeldet, denen Sie nicht vertrauen. Eine Zeit lang wird jedes Gerät nach einem zweiten Faktor gefragt.",
+            "Wenn Sie das nicht waren, ändern Sie Ihr Passwort.",
+        ),
         Letter::LoginCode { minutes, .. } => Words::with_code(
             "Ihr Anmeldecode",
             "Ihr Code für die Anmeldung:",

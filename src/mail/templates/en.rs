@@ -92,6 +92,11 @@ pub(super) fn words(letter: Letter<'_>, device: &str) -> Words {
              approve your logins still works.",
             "If it was not you, somebody knows your password: change it.",
         ),
+        Letter::FingerprintsGuessed { .. } => Words::new(
+            "Somebody guesses at your trusted devices",
+            "Somebody who knows your password logged in again and again from devices that you do not trust. For a while every device is asked for a second factor.",
+            "If it was not you, change your password.",
+        ),
         Letter::LoginCode { minutes, .. } => Words::with_code(
             "Your login code",
             "Your code to log in with:",

@@ -94,6 +94,11 @@ pub(super) fn words(letter: Letter<'_>, device: &str) -> Words {
              teléfono que pueda aprobar sus inicios de sesión sigue funcionando.",
             "Si no fue usted, alguien conoce su contraseña: cámbiela.",
         ),
+        Letter::FingerprintsGuessed { .. } => Words::new(
+            "Alguien intenta pasar por sus dispositivos de confianza",
+            "Alguien que conoce su contraseña ha entrado una y otra vez desde dispositivos en los que usted no confía. Durante un tiempo se pedirá un segundo factor a todos los dispositivos.",
+            "Si no ha sido usted, cambie su contraseña.",
+        ),
         Letter::LoginCode { minutes, .. } => Words::with_code(
             "Su código de inicio de sesión",
             "Su código para iniciar sesión:",

@@ -97,6 +97,11 @@ pub(super) fn words(letter: Letter<'_>, device: &str) -> Words {
              téléphone qui peut approuver vos connexions fonctionne toujours.",
             "Si ce n’était pas vous, quelqu’un connaît votre mot de passe\u{a0}: changez-le.",
         ),
+        Letter::FingerprintsGuessed { .. } => Words::new(
+            "Quelqu’un tente de passer pour vos appareils de confiance",
+            "Quelqu’un qui connaît votre mot de passe s’est connecté à plusieurs reprises depuis des appareils auxquels vous ne faites pas confiance. Pendant un certain temps, un second facteur est demandé à tous les appareils.",
+            "Si ce n’était pas vous, changez votre mot de passe.",
+        ),
         Letter::LoginCode { minutes, .. } => Words::with_code(
             "Votre code de connexion",
             "Votre code pour vous connecter\u{a0}:",
