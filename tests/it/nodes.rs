@@ -168,7 +168,7 @@ async fn while_the_bus_is_away_the_store_brings_everything_and_it_heals() {
     assert_eq!(shown["uuid"], uuid);
     let reply = phone.socket.call(&phone.answer_frame(&uuid, true)).await;
     assert_eq!(reply["message"], "Message sent", "{reply}");
-    browser.expect_silence().await;
+    // Nothing rings for the browser: a look at the store brings its code.
     a.clock.advance(SWEEP);
     ann.exchange(&browser.expect_code().await).await.token();
     assert_eq!(here.socket.expect("resolved_mobile_connection").await["response"], true);
@@ -203,8 +203,9 @@ async fn who_can_write_to_the_bus_can_make_nobody_believe_anything() {
         stranger.publish(subject, vec![0xff; 100_000].into()).await.unwrap();
     }
     stranger.flush().await.unwrap();
-    phone.socket.expect_silence().await;
-    browser.expect_silence().await;
+    // What the nodes ring themselves comes behind the forged frames: nothing came of those before it.
+    let (_other, next) = ann.asking_browser(&a).await;
+    assert_eq!(phone.socket.expect("ask_mobile_connection").await["uuid"], next);
     let reply = phone.socket.call(&phone.answer_frame(&uuid, true)).await;
     assert_eq!(reply["message"], "Message sent", "{reply}");
     browser.expect_code().await;

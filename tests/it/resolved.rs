@@ -65,15 +65,15 @@ async fn phones_hear_that_an_ask_has_expired() {
 
 #[tokio::test]
 async fn phones_hear_that_a_browser_did_not_come_back() {
-    let server = Server::start(&[]).await;
+    let server = Server::start(&[("METRICS__LISTEN", "127.0.0.1:0")]).await;
     let (ann, mut phone) = server.person_with_phone("ann").await;
     let (browser, uuid) = ann.asking_browser(&server).await;
     check_asked(&mut phone, &uuid).await;
     browser.vanish();
-    phone.socket.expect_silence().await;
+    server.until_browsers_wait(0).await;
     // It may come back until the ask's end.
     server.clock.advance(ASK_TTL - Duration::from_secs(1));
-    phone.socket.expect_silence().await;
+    phone.socket.expect_nothing_more().await;
     for _ in 0..5 {
         server.clock.advance(Duration::from_secs(1));
         tokio::task::yield_now().await;

@@ -98,14 +98,14 @@ async fn a_secret_works_until_its_successor_was_used() {
 
 #[tokio::test]
 async fn a_used_secret_stays_dead_when_every_socket_is_gone() {
-    let server = Server::start(&[]).await;
+    let server = Server::start(&[("METRICS__LISTEN", "127.0.0.1:0")]).await;
     let (browser, first) = waiting(&server).await;
     let (lost, second) = first.resume(&server).await;
     let (last, third) = second.resume(&server).await;
     browser.vanish();
     lost.vanish();
     last.vanish();
-    server.socket().await.expect_silence().await;
+    server.until_browsers_wait(0).await;
     first.check_expired(&server).await;
     third.resume(&server).await;
 }

@@ -152,6 +152,14 @@ impl Server {
         Socket::open(&self.url).await
     }
 
+    /// Waits until the server has noticed that so many browsers wait and no more; it must have a `METRICS__LISTEN`.
+    pub(crate) async fn until_browsers_wait(&self, count: usize) {
+        let monitor = self.monitor.as_ref().expect("METRICS__LISTEN");
+        let line = format!("readylogin_browsers_waiting {count}");
+        let look = async || monitor.get("/metrics").await.text.lines().any(|l| l == line).then_some(());
+        soon(&line, look).await;
+    }
+
     /// The settings as they stand in the environment of a process on the same store.
     pub(crate) fn settings(&self) -> &[(String, String)] {
         &self.settings

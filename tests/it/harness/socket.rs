@@ -1,6 +1,4 @@
-//! A client of `/ws`: send, expect, expect silence.
-
-use std::time::Duration;
+//! A client of `/ws`: send, expect, expect nothing before a reply.
 
 use futures_util::{SinkExt as _, StreamExt as _};
 use serde_json::{Value, json};
@@ -11,9 +9,6 @@ use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
 use tokio_tungstenite::tungstenite::{self, Message};
 
 use super::PATIENCE;
-
-/// How long silence must last to count as such.
-const SILENCE: Duration = Duration::from_millis(250);
 
 pub(crate) struct Socket {
     inner: WebSocketStream<Box<dyn Stream>>,
@@ -114,13 +109,19 @@ impl Socket {
         frame
     }
 
-    /// Nothing comes for a while, though the server has handled everything that was sent before.
-    pub(crate) async fn expect_silence(&mut self) {
-        let next = tokio::time::timeout(SILENCE, self.inner.next()).await;
-        match next {
-            Err(_) | Ok(Some(Ok(Message::Ping(_) | Message::Pong(_)))) => {}
-            Ok(other) => panic!("expected silence, got {other:?}"),
-        }
+    /// The server is heard of next by a ping, which is answered.
+    pub(crate) async fn expect_ping(&mut self) {
+        let next = tokio::time::timeout(PATIENCE, self.inner.next()).await.expect("a ping in time");
+        assert!(matches!(next, Some(Ok(Message::Ping(_)))), "{next:?}");
+        self.inner.flush().await.unwrap();
+    }
+
+    /// The socket is open and nothing waits to be read, though its client has said nothing yet: the next thing is the reply to
+    /// a ping.
+    pub(crate) async fn expect_pong(&mut self) {
+        self.send_raw(Message::Ping(tungstenite::Bytes::new())).await;
+        let next = tokio::time::timeout(PATIENCE, self.inner.next()).await.expect("a pong in time");
+        assert!(matches!(next, Some(Ok(Message::Pong(_)))), "{next:?}");
     }
 
     /// Nothing waits to be read: the next frame is the reply to a message that the server does not know.
