@@ -119,7 +119,7 @@ impl Keyring {
             };
             let order = Order { cause: cause.clone(), key, later: now.plus(NOTICE + self.jwks_max_age) };
             let unit = async move |tx: &mut Tx| {
-                if !store::seals::check(tx, sealed.under).await? {
+                if !store::seals::check_alone(tx, sealed.under).await? {
                     return Ok(None);
                 }
                 order.carry_out(tx, now).await.map(Some)

@@ -44,7 +44,7 @@ impl Auth {
         let made = storing(&self.store, &self.seals, &name, key.as_bytes(), |fresh| {
             let (name, makes_from) = (name.clone(), key.makes_from);
             let unit = async move |tx: &mut Tx| {
-                if !store::seals::check(tx, fresh.under).await? {
+                if !store::seals::check_alone(tx, fresh.under).await? {
                     return Ok(None);
                 }
                 add(tx, &name, makes_from, &fresh.sealed, now).await.map(Some)

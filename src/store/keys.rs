@@ -88,7 +88,7 @@ pub(crate) async fn signing(tx: &mut Tx) -> Result<Vec<SigningKey>, Error> {
     rows.iter().map(read).collect()
 }
 
-/// Adds a signing key. Only after [`super::seals::check`], so that nobody else adds one at the same time.
+/// Adds a signing key. Only after [`super::seals::check_alone`], so that nobody else adds one at the same time.
 pub(crate) async fn add_signing(tx: &mut Tx, key: SigningKey) -> Result<(), Error> {
     let args = [
         arg(key.kid),

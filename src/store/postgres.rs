@@ -5,8 +5,10 @@ use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
+use sqlx::pool::PoolConnection;
 use sqlx::postgres::PgPoolOptions;
-use sqlx::{Connection as _, PgPool};
+use sqlx::{Connection as _, PgConnection, PgPool, Postgres as Db};
+use tokio::time::timeout;
 
 use super::audit::Counts;
 use super::outbox::Room;
@@ -15,6 +17,26 @@ use super::{Error, Tx};
 
 /// How long a unit waits for a connection before it is told to come back.
 const PATIENCE: Duration = Duration::from_secs(3);
+/// How long PostgreSQL may take to answer one statement. Longer than `statement_timeout`, so that only a server or a network
+/// that is away comes to it.
+pub(super) const ANSWER: Duration = Duration::from_secs(7);
+
+pub(super) const NO_ANSWER: &str = "PostgreSQL does not answer";
+
+/// Begins a unit in one round trip, with the limits under which it holds its locks: a node that freezes in the middle of a
+/// unit loses them within five seconds, and nobody waits for a lock longer than two. `tcp_user_timeout` is for a backend
+/// that is sending to such a node, which the other limits do not end. Set for the transaction and not for the connection,
+/// which may be a pooler's and serve others next.
+const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED; \
+     SET LOCAL lock_timeout = '2s'; SET LOCAL statement_timeout = '5s'; \
+     SET LOCAL idle_in_transaction_session_timeout = '5s'; \
+     SET LOCAL tcp_keepalives_idle = 5; SET LOCAL tcp_keepalives_interval = 5; \
+     SET LOCAL tcp_user_timeout = '5s'";
+
+/// The same for the connection that migrates, which holds an advisory lock between its transactions too. A statement may
+/// take its time: an index over a large table does. PostgreSQL before 14 has no `idle_session_timeout`.
+const LIMIT_MIGRATION: &str = "SELECT set_config(name, '5000', false) FROM pg_settings WHERE name IN \
+     ('idle_in_transaction_session_timeout', 'idle_session_timeout', 'tcp_user_timeout')";
 
 /// A pool of connections.
 #[derive(Clone)]
@@ -27,15 +49,15 @@ pub(crate) struct Postgres {
 impl Postgres {
     pub(super) async fn open(url: &str, connections: u32, mail: Room) -> Result<Self, Error> {
         // One connection by itself first: a pool that can't connect says only that it waited.
-        let alone = tokio::time::timeout(PATIENCE, sqlx::PgConnection::connect(url)).await;
-        alone.map_err(|_| Error::Failed("no answer".to_owned()))??.close().await?;
-        let pool =
-            PgPoolOptions::new().max_connections(connections).acquire_timeout(PATIENCE).connect(url).await?;
-        // Takes an advisory lock: of many nodes that start at once one migrates, the others wait.
-        sqlx::migrate!("src/store/migrations/postgres")
-            .run(&pool)
-            .await
-            .map_err(|e| Error::Failed(format!("migrations: {e}")))?;
+        let alone = timeout(PATIENCE, PgConnection::connect(url)).await;
+        migrate(alone.map_err(|_| Error::Failed(NO_ANSWER.to_owned()))??).await?;
+        let pool = PgPoolOptions::new()
+            .max_connections(connections)
+            .acquire_timeout(PATIENCE)
+            // A connection that is dead shows that when a unit begins on it; another round trip would tell no more.
+            .test_before_acquire(false)
+            .connect(url)
+            .await?;
         Ok(Self { pool, mail, counts: Counts::default() })
     }
 
@@ -47,7 +69,7 @@ impl Postgres {
         // A task of its own: a client that goes away in the middle must not undo what was begun.
         let (pool, mail, counts) = (self.pool.clone(), self.mail.clone(), self.counts.clone());
         let work = tokio::spawn(async move {
-            let mut tx = Tx::new(Connection::Postgres(pool.begin().await?), mail, counts);
+            let mut tx = Tx::new(Connection::Postgres(begin(&pool).await?), mail, counts);
             let outcome = AssertUnwindSafe(async { unit(&mut tx).await }).catch_unwind().await;
             finish(tx, outcome.unwrap_or_else(|_| Err(Error::Failed("a unit of work panicked".to_owned()))))
                 .await
@@ -60,17 +82,60 @@ impl Postgres {
     }
 }
 
-async fn finish<T>(tx: Tx, outcome: Result<T, Error>) -> Result<T, Error> {
-    let Connection::Postgres(transaction) = tx.connection else { return outcome };
-    match outcome {
-        Ok(value) => {
-            transaction.commit().await?;
-            tx.trail.iter().for_each(|line| line.tell(&tx.counts));
-            Ok(value)
+/// Brings the tables up to date. Of many nodes that start at once one migrates under an advisory lock, the others wait.
+async fn migrate(mut connection: PgConnection) -> Result<(), Error> {
+    sqlx::raw_sql(LIMIT_MIGRATION).execute(&mut connection).await?;
+    sqlx::migrate!("src/store/migrations/postgres")
+        .run(&mut connection)
+        .await
+        .map_err(|e| Error::Failed(format!("migrations: {e}")))?;
+    Ok(connection.close().await?)
+}
+
+/// A connection on which a unit has begun. Connections that the server has ended meanwhile fail at their first statement, and
+/// nothing is done by then: each is replaced.
+async fn begin(pool: &PgPool) -> Result<PoolConnection<Db>, Error> {
+    let mut left = pool.options().get_max_connections();
+    loop {
+        let mut connection = pool.acquire().await?;
+        let begun = timeout(PATIENCE, sqlx::raw_sql(BEGIN).execute(&mut *connection)).await;
+        let failure = match begun {
+            Ok(Ok(_)) => return Ok(connection),
+            Ok(Err(e)) => Error::from(e),
+            Err(_) => {
+                left = 0;
+                Error::Failed(NO_ANSWER.to_owned())
+            }
+        };
+        connection.close_on_drop();
+        if left == 0 {
+            return Err(failure);
         }
-        Err(e) => {
-            transaction.rollback().await?;
-            Err(e)
-        }
+        left -= 1;
     }
+}
+
+/// Commits, or rolls back. A connection of which it is not certain how its transaction ended is closed: the server rolls back
+/// what is open on it, and no other unit may begin there.
+async fn finish<T>(tx: Tx, outcome: Result<T, Error>) -> Result<T, Error> {
+    let Connection::Postgres(mut connection) = tx.connection else { return outcome };
+    // After a statement that failed PostgreSQL answers COMMIT with a ROLLBACK, and calls that a success.
+    let outcome = match outcome {
+        Ok(_) if tx.has_failed => Err(Error::Failed("a statement of the unit had failed".to_owned())),
+        outcome => outcome,
+    };
+    let last = if outcome.is_ok() { "COMMIT" } else { "ROLLBACK" };
+    let ended = if tx.has_lost_connection {
+        Err(Error::Failed(NO_ANSWER.to_owned()))
+    } else {
+        let ended = timeout(ANSWER, sqlx::raw_sql(last).execute(&mut *connection)).await;
+        ended.map_or_else(|_| Err(Error::Failed(NO_ANSWER.to_owned())), |ended| Ok(ended.map(drop)?))
+    };
+    if ended.is_err() {
+        connection.close_on_drop();
+    }
+    let value = outcome?;
+    ended?;
+    tx.trail.iter().for_each(|line| line.tell(&tx.counts));
+    Ok(value)
 }

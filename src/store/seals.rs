@@ -12,6 +12,7 @@ const NAME: &str = "seal";
 const ADD: &str = "INSERT INTO server_secrets (name, sealed) VALUES ($1, $2) ON CONFLICT DO NOTHING";
 const NAMED: &str = "SELECT sealed FROM server_secrets WHERE name = $1";
 const LOCK: &str = "UPDATE server_secrets SET name = name WHERE name = $1 RETURNING sealed";
+const SHARE: &str = "SELECT sealed FROM server_secrets WHERE name = $1 FOR SHARE";
 const SET: &str = "UPDATE server_secrets SET sealed = $2 WHERE name = $1";
 
 const SECRETS: &str = "SELECT name, sealed FROM server_secrets WHERE name <> $1 ORDER BY name";
@@ -33,8 +34,16 @@ pub(crate) async fn named(tx: &mut Tx) -> Result<Option<Fingerprint>, Error> {
 }
 
 /// Whether what was sealed `under` this key may be stored in this unit of work: until it ends, nobody goes over to
-/// another key. Every unit that stores something freshly sealed calls this before it writes it.
+/// another key. Every unit that stores something freshly sealed calls this before it writes it. Units that do so at the
+/// same time don't wait for each other: all owners who set up an app read this one row, and a node may freeze meanwhile.
 pub(crate) async fn check(tx: &mut Tx, under: Fingerprint) -> Result<bool, Error> {
+    let sql = if tx.locks_rows() { SHARE } else { NAMED };
+    let named = tx.optional(sql, [arg(NAME)]).await?.map(|row| read(&row)).transpose()?;
+    Ok(named == Some(under))
+}
+
+/// The same for a unit that decides by what is stored which key to add: until it ends, nobody else adds one either.
+pub(crate) async fn check_alone(tx: &mut Tx, under: Fingerprint) -> Result<bool, Error> {
     Ok(lock(tx).await? == Some(under))
 }
 

@@ -85,7 +85,7 @@ impl Sqlite {
             mpsc::error::TrySendError::Full(_) => Error::Full,
             mpsc::error::TrySendError::Closed(_) => Error::Failed("closed".to_owned()),
         })?;
-        answer.await.unwrap_or_else(|_| Err(Error::Failed("the writer stopped".to_owned())))
+        answer.await.unwrap_or_else(|_| Err(Error::Failed("the file can't be written".to_owned())))
     }
 
     pub(super) async fn read<T, F>(&self, unit: F) -> Result<T, Error>
@@ -162,6 +162,11 @@ async fn writer_task(mut tx: Tx, mut queue: mpsc::Receiver<Order>) {
         }
         let mut settled = Vec::with_capacity(batch.len());
         let committed = run_batch(&mut tx, &mut batch, &mut settled).await;
+        if committed.is_err() && settled.is_empty() {
+            // Another process holds the file's lock, and may be frozen. Who waits behind this batch has waited as long by now:
+            // they are told to come back as well, not one batch after the other every five seconds.
+            refuse_waiting(&mut queue, &mut closing);
+        }
         let failure = committed.err().map(|e| e.to_string());
         for unit in settled {
             (unit.tell)(failure.clone().map_or(Ok(()), |text| Err(Error::Failed(text))));
@@ -172,6 +177,15 @@ async fn writer_task(mut tx: Tx, mut queue: mpsc::Receiver<Order>) {
     }
     if let Some(reply) = closing {
         let _ = reply.send(());
+    }
+}
+
+/// Drops the units that wait; each of them is answered that it was not done.
+fn refuse_waiting(queue: &mut mpsc::Receiver<Order>, closing: &mut Option<oneshot::Sender<()>>) {
+    while let Ok(order) = queue.try_recv() {
+        if let Order::Close(reply) = order {
+            *closing = Some(reply);
+        }
     }
 }
 
@@ -200,4 +214,39 @@ async fn run_units(tx: &mut Tx, batch: &mut Vec<Unit>, settled: &mut Vec<Settled
         tx.execute("RELEASE unit", []).await?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use sqlx::{ConnectOptions as _, Executor as _};
+
+    use super::*;
+    use crate::config::StoreUrl;
+    use crate::store::Store;
+
+    /// As another process does that is stopped in the middle of a unit.
+    #[tokio::test]
+    async fn while_another_holds_the_file_all_who_wait_are_told_to_come_back_at_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("readylogin.db");
+        let store = Store::open(&StoreUrl::Sqlite(path.clone()), 1, 1).await.unwrap();
+        let mut other = SqliteConnectOptions::new().filename(&path).connect().await.unwrap();
+        let write = || {
+            let store = store.clone();
+            async move {
+                let unit = async |tx: &mut Tx| tx.execute("DELETE FROM hits", []).await;
+                store.write(move |tx| Box::pin(async move { unit(tx).await })).await
+            }
+        };
+        other.execute("BEGIN IMMEDIATE").await.unwrap();
+        let waiting = futures_util::future::join_all((0..10 * BATCH).map(|_| write()));
+        // One look at the lock takes five seconds; one for each batch would take fifty.
+        let answers = tokio::time::timeout(Duration::from_secs(25), waiting).await.expect("in time");
+        assert!(answers.iter().all(|answer| matches!(answer, Err(Error::Failed(_)))));
+        assert!(store.read(|tx| Box::pin(async move { tx.all("SELECT 1", []).await })).await.is_ok());
+        other.execute("ROLLBACK").await.unwrap();
+        write().await.unwrap();
+    }
 }

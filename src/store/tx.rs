@@ -8,6 +8,7 @@ use sqlx::{ColumnIndex, Decode, Postgres, Row as _, Sqlite, SqliteConnection, Ty
 use super::Error;
 use super::audit::{Counts, Line};
 use super::outbox::Room;
+use super::postgres::{ANSWER, NO_ANSWER};
 
 /// A transaction that somebody else begins and ends. The SQL is one text for both databases.
 pub(crate) struct Tx {
@@ -18,6 +19,10 @@ pub(crate) struct Tx {
     pub(super) counts: Counts,
     /// … and what is written to the log then.
     pub(super) trail: Vec<Line>,
+    /// Whether PostgreSQL has refused a statement: then nothing of the transaction can be committed.
+    pub(super) has_failed: bool,
+    /// Whether it has not answered a statement in time: then nothing more can be said on this connection.
+    pub(super) has_lost_connection: bool,
 }
 
 /// Where a transaction runs.
@@ -26,7 +31,7 @@ pub(super) enum Connection {
     SqliteWriter(SqliteConnection),
     /// One of those that only read.
     SqliteReader(PoolConnection<Sqlite>),
-    Postgres(sqlx::Transaction<'static, Postgres>),
+    Postgres(PoolConnection<Postgres>),
 }
 
 /// An argument of a statement.
@@ -72,7 +77,10 @@ macro_rules! run {
             }
             Connection::Postgres(conn) => {
                 let ($query, $conn, $row) = (bound!($sql, $args), &mut **conn, Row::Postgres);
-                $body
+                let answer = tokio::time::timeout(ANSWER, async { $body }).await;
+                $tx.has_failed |= !matches!(answer, Ok(Ok(_)));
+                $tx.has_lost_connection |= answer.is_err();
+                answer.unwrap_or_else(|_| Err(Error::Failed(NO_ANSWER.to_owned())))
             }
         }
     };
@@ -80,7 +88,19 @@ macro_rules! run {
 
 impl Tx {
     pub(super) fn new(connection: Connection, mail: Room, counts: Counts) -> Self {
-        Self { connection, mail, counts, trail: Vec::new() }
+        Self {
+            connection,
+            mail,
+            counts,
+            trail: Vec::new(),
+            has_failed: false,
+            has_lost_connection: false,
+        }
+    }
+
+    /// Whether units run at the same time and lock rows from each other. On SQLite only one writes at a time.
+    pub(crate) fn locks_rows(&self) -> bool {
+        matches!(self.connection, Connection::Postgres(_))
     }
 
     /// Runs a statement and returns how many rows it changed.

@@ -35,6 +35,7 @@ mod factors;
 mod first_proof;
 mod forged;
 mod freshening;
+mod frozen;
 mod hang_up;
 mod harness;
 mod import;
