@@ -57,6 +57,7 @@ pub struct Config {
     pub limits: Limits,
     pub jwt: Jwt,
     pub keys: Keys,
+    pub audit: Audit,
     pub log: Log,
     pub metrics: Metrics,
     /// Settings that were given and that this release does not act on.
@@ -130,6 +131,10 @@ sections! {
         #[serde(deserialize_with = "read::span")]
         give_up: Duration,
         queue: u32,
+    }
+    Audit {
+        #[serde(deserialize_with = "read::span")]
+        keep: Duration,
     }
     Accounts {
         registration: Registration,

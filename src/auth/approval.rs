@@ -17,6 +17,9 @@ use crate::store::{self, Tx, accounts, audit, devices, hits, lapse, sessions, ti
 /// The time within which an account's asks are counted (SECURITY.md, fatigue).
 const ASKS_WINDOW: std::time::Duration = std::time::Duration::from_secs(600);
 
+/// The outcome in the audit trail of an answer that the same phone had given before: it decides nothing.
+const REPEATED: &str = "repeated";
+
 /// What a phone shows of an ask.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct AskView {
@@ -358,6 +361,7 @@ impl AnswerOrder {
         }
         let event = Event::Answer { account: self.account, device: self.device, approved: self.approved };
         let step = pairings::apply(tx, self.id, None, event, self.now).await?;
+        let is_known = step.is_some();
         let outcome = match step {
             None => Err(Error::Expired),
             Some(Err(refused)) => Err(refused.into()),
@@ -369,7 +373,7 @@ impl AnswerOrder {
                 Ok(Decided { number: stored.pairing.asks, holder: stored.holder(), is_new })
             }
         };
-        self.record(tx, &outcome).await?;
+        self.record(tx, &outcome, is_known).await?;
         Ok(outcome)
     }
 
@@ -389,16 +393,31 @@ impl AnswerOrder {
         tickets::insert(tx, ticket, self.now).await
     }
 
-    async fn record(&self, tx: &mut Tx, outcome: &Result<Decided, Error>) -> Result<(), store::Error> {
+    /// An answer about a pairing that is not there is counted and leaves no row: its phone can make up as many as it likes.
+    async fn record(
+        &self,
+        tx: &mut Tx,
+        outcome: &Result<Decided, Error>,
+        is_known: bool,
+    ) -> Result<(), store::Error> {
         let entry = audit::Entry {
             event: if self.approved { "approve" } else { "refuse" },
-            outcome: outcome.as_ref().map_or_else(Error::code, |_| "ok"),
+            outcome: match outcome {
+                Ok(decided) if decided.is_new => audit::OK,
+                Ok(_) => REPEATED,
+                Err(e) => e.code(),
+            },
             account: Some(self.account),
             device: Some(self.device),
             pairing: Some(self.id),
             source: &self.source,
         };
-        audit::record(tx, entry, self.now).await
+        if is_known {
+            audit::record(tx, entry, self.now).await
+        } else {
+            audit::count(tx, entry);
+            Ok(())
+        }
     }
 }
 

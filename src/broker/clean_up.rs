@@ -36,11 +36,12 @@ impl Broker {
     }
 
     async fn sweep_store(&self) -> Result<(), store::Error> {
+        let keep = self.auth.config.audit.keep;
         for step in 0..sweep::STEPS {
             let mut removed = sweep::BATCH;
             while removed >= sweep::BATCH {
                 let now = self.auth.clock.now();
-                let batch = self.under_lease(move |tx| Box::pin(sweep::batch(tx, step, now))).await?;
+                let batch = self.under_lease(move |tx| Box::pin(sweep::batch(tx, step, keep, now))).await?;
                 let Some(rows) = batch else { return Ok(()) };
                 removed = rows;
             }

@@ -1,15 +1,31 @@
 //! The audit trail: every outcome of an authentication, as a row and as a structured log line.
+//!
+//! Who is refused can bring that about as often as they like, so a refusal that repeats within the hour is counted in the
+//! row of its first, and one that concerns nothing that exists is counted in memory alone. What was granted or changed has
+//! a row of its own each time.
+
+mod merging;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, LazyLock};
 
 use dashmap::DashMap;
 
+use merging::Merging;
+
 use super::{Error, Tx, arg};
 use crate::domain::ids::{AccountId, DeviceId, PairingId};
 use crate::domain::time::Timestamp;
 
 const INSERT: &str = "INSERT INTO audit (at, event, outcome, account_id, device_id, pairing, source) VALUES ($1, $2, $3, $4, $5, $6, $7)";
+/// A refusal's first row, or one more in it; how many it is by then.
+const MERGE: &str = "INSERT INTO audit (at, event, outcome, account_id, device_id, pairing, source, count, until, merged) \
+     VALUES ($1, $2, $3, $4, $5, $6, $7, 1, $1, $8) ON CONFLICT (merged) DO UPDATE \
+     SET count = audit.count + 1, until = CASE WHEN excluded.until > audit.until THEN excluded.until ELSE audit.until END \
+     RETURNING count";
+
+/// The outcome of what was granted or changed.
+pub(crate) const OK: &str = "ok";
 
 /// What happened. Words of this project only: no secret, and no text that a client chose.
 #[derive(Clone, Copy, Debug)]
@@ -34,16 +50,31 @@ pub(super) struct Line {
     device: Option<DeviceId>,
     pairing: Option<PairingId>,
     source: String,
+    written: Written,
 }
 
-/// How often each event had which outcome since this process started; clones share it.
+/// What an entry has become.
+#[derive(Clone, Copy, Debug)]
+enum Written {
+    /// A row of its own.
+    Row,
+    /// The so many-eth in a row with others like it.
+    Merged(i64),
+    /// Nothing.
+    Nothing,
+}
+
+/// How often each event had which outcome since this process started, and which refusals it merges; clones share it.
 #[derive(Clone, Default, Debug)]
-pub(crate) struct Counts(Arc<DashMap<(&'static str, &'static str), u64>>);
+pub(crate) struct Counts {
+    outcomes: Arc<DashMap<(&'static str, &'static str), u64>>,
+    merging: Arc<Merging>,
+}
 
 impl Counts {
     /// Event, outcome and number, by name.
     pub(crate) fn all(&self) -> BTreeMap<(&'static str, &'static str), u64> {
-        self.0.iter().map(|count| (*count.key(), *count.value())).collect()
+        self.outcomes.iter().map(|count| (*count.key(), *count.value())).collect()
     }
 }
 
@@ -76,6 +107,7 @@ pub(crate) async fn record_all(
             device: None,
             pairing: None,
             source: source.to_owned(),
+            written: Written::Row,
         };
         tx.trail.extend(chunk.iter().map(line));
     }
@@ -85,9 +117,12 @@ pub(crate) async fn record_all(
     Ok(())
 }
 
-/// Writes the row with the unit of work, and the log line once that is committed.
+/// Writes the row with the unit of work, and the log line once that is committed. A refusal that was there before within the
+/// hour is counted in its row.
 pub(crate) async fn record(tx: &mut Tx, entry: Entry<'_>, now: Timestamp) -> Result<(), Error> {
     let Entry { event, outcome, account, device, pairing, source } = entry;
+    let merged = (outcome != OK).then(|| tx.counts.merging.place(&entry, now));
+    let written_source = merged.as_ref().map_or(source, |place| place.source);
     let args = [
         arg(now),
         arg(event),
@@ -95,21 +130,40 @@ pub(crate) async fn record(tx: &mut Tx, entry: Entry<'_>, now: Timestamp) -> Res
         arg(account.map(|id| id.0)),
         arg(device.map(|id| id.0)),
         arg(pairing.map(|id| id.to_string())),
-        arg(source),
+        arg(written_source),
     ];
-    tx.execute(INSERT, args).await?;
-    tx.trail.push(Line { event, outcome, account, device, pairing, source: source.to_owned() });
+    let written = if let Some(place) = merged {
+        Written::Merged(tx.one(MERGE, args.into_iter().chain([arg(place.key)])).await?.get(0)?)
+    } else {
+        tx.execute(INSERT, args).await?;
+        Written::Row
+    };
+    tx.trail.push(Line { event, outcome, account, device, pairing, source: source.to_owned(), written });
     Ok(())
+}
+
+/// Counts a refusal that concerns nothing that exists, and writes no row.
+pub(crate) fn count(tx: &mut Tx, entry: Entry<'_>) {
+    let Entry { event, outcome, account, device, pairing, source } = entry;
+    let written = Written::Nothing;
+    tx.trail.push(Line { event, outcome, account, device, pairing, source: source.to_owned(), written });
 }
 
 impl Line {
     /// Counts and logs what is committed by now.
     pub(super) fn tell(&self, counts: &Counts) {
-        *counts.0.entry((self.event, self.outcome)).or_default() += 1;
-        self.log();
+        *counts.outcomes.entry((self.event, self.outcome)).or_default() += 1;
+        match self.written {
+            Written::Row => self.log(1),
+            // The log is a disk as well: of a flood it says how far it has come.
+            Written::Merged(count) if count <= 10 || count.unsigned_abs().is_power_of_two() => {
+                self.log(count)
+            }
+            Written::Merged(_) | Written::Nothing => {}
+        }
     }
 
-    fn log(&self) {
+    fn log(&self, count: i64) {
         tracing::info!(
             target: "audit",
             event = self.event,
@@ -118,6 +172,7 @@ impl Line {
             device = self.device.map(|id| id.0),
             pairing = self.pairing.map(tracing::field::display),
             source = self.source,
+            count = (count > 1).then_some(count),
         );
     }
 }

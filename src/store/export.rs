@@ -296,6 +296,8 @@ const TABLES: [Table; 18] = [
             ("device_id", Number),
             ("pairing", Text),
             ("source", Text),
+            ("count", Number),
+            ("until", Time),
         ],
     },
 ];
@@ -341,6 +343,11 @@ pub(crate) const LEFT_OUT: [LeftOut; 21] = [
     },
     LeftOut { table: "outbox", columns: &["due_at"], why: "when a server of an older release would send it" },
     LeftOut { table: "audit", columns: &["id"], why: "the row's place in the log of all accounts" },
+    LeftOut {
+        table: "audit",
+        columns: &["merged"],
+        why: "what the refusals that this row counts have in common, put together from the row itself",
+    },
     LeftOut { table: "mailed_codes", columns: &[], why: KEYED },
     LeftOut { table: "mailed_code_turns", columns: &[], why: KEYED },
     LeftOut { table: "rates", columns: &[], why: KEYED },

@@ -11,14 +11,14 @@ const DAY: Duration = Duration::from_secs(86_400);
 /// Rows that one batch removes at most; as many mean that there may be more.
 pub(crate) const BATCH: u64 = 500;
 
-/// How many statements there are.
-pub(crate) const STEPS: usize = 18;
+/// How many steps there are.
+pub(crate) const STEPS: usize = STATEMENTS.len() + 1;
 
 /// A statement, and the time that its `$1` is.
 type Step = (&'static str, fn(Timestamp) -> Timestamp);
 
 /// In the order in which rows hang on each other: what a session takes with it goes before it, so that no batch is large.
-const STATEMENTS: [Step; STEPS] = [
+const STATEMENTS: [Step; 18] = [
     (
         "DELETE FROM pairings WHERE uuid IN (SELECT uuid FROM pairings WHERE expires_at < $1 AND state <> 'asked' LIMIT 500)",
         kept_for_a_day,
@@ -94,6 +94,9 @@ const STATEMENTS: [Step; STEPS] = [
     ),
 ];
 
+/// The last step: the audit trail, after the time that the operator keeps it.
+const AUDIT: &str = "DELETE FROM audit WHERE id IN (SELECT id FROM audit WHERE at < $1 LIMIT 500)";
+
 const IDLE_DEVICES: &str = "SELECT id FROM devices d WHERE created_at < $1 \
      AND NOT EXISTS (SELECT 1 FROM sessions s WHERE s.device_id = d.id) LIMIT 500";
 const REMOVE_DEVICE: &str = "DELETE FROM devices WHERE id = $1 AND NOT EXISTS (SELECT 1 FROM sessions s WHERE s.device_id = devices.id)";
@@ -102,12 +105,18 @@ fn kept_for_a_day(now: Timestamp) -> Timestamp {
     now.minus(DAY)
 }
 
-/// Removes one batch of a step and returns how many rows it was.
-pub(crate) async fn batch(tx: &mut Tx, step: usize, now: Timestamp) -> Result<u64, Error> {
-    match STATEMENTS.get(step) {
-        Some((sql, time)) => tx.execute(sql, [arg(time(now))]).await,
-        None => Ok(0),
-    }
+/// Removes one batch of a step and returns how many rows it was. The audit trail is kept for `audit_keep`.
+pub(crate) async fn batch(
+    tx: &mut Tx,
+    step: usize,
+    audit_keep: Duration,
+    now: Timestamp,
+) -> Result<u64, Error> {
+    let (sql, before) = match STATEMENTS.get(step) {
+        Some((sql, time)) => (*sql, time(now)),
+        None => (AUDIT, now.minus(audit_keep)),
+    };
+    tx.execute(sql, [arg(before)]).await
 }
 
 /// A batch of devices whose sessions are all gone. Only a look at each device finds them: that is a reader's work, and

@@ -14,7 +14,7 @@ const MANY: i64 = 1200;
 const FAR: i64 = 33_000_000_000_000;
 
 /// A table, how rows of it are made (`$I` a number, `$T` when it is over, `$ID` its name), and how those are found again.
-const TABLES: [(&str, &str, &str); 14] = [
+const TABLES: [(&str, &str, &str); 15] = [
     (
         "pairings (uuid, os, browser, location, ip, expires_at, resumes, asks, state)",
         "'$ID' || i, '', '', '', '', $T, 0, 0, 'ready'",
@@ -73,6 +73,7 @@ const TABLES: [(&str, &str, &str); 14] = [
     ),
     ("hits (bucket, at, expires_at)", "'$ID', 1, $T", "hits WHERE bucket = '$ID'"),
     ("signals (at, kind, account_id)", "$T, 'account', 1", "signals WHERE at = $T AND kind = 'account'"),
+    ("audit (at, event, outcome, source)", "$T, '$ID', 'ok', ''", "audit WHERE event = '$ID'"),
 ];
 
 /// With names and times in their places.

@@ -11,6 +11,7 @@
 mod algorithms;
 mod alike;
 mod answers;
+mod audit;
 mod authenticator;
 mod bad_bodies;
 mod bad_frames;
