@@ -88,14 +88,7 @@ macro_rules! run {
 
 impl Tx {
     pub(super) fn new(connection: Connection, mail: Room, counts: Counts) -> Self {
-        Self {
-            connection,
-            mail,
-            counts,
-            trail: Vec::new(),
-            has_failed: false,
-            has_lost_connection: false,
-        }
+        Self { connection, mail, counts, trail: Vec::new(), has_failed: false, has_lost_connection: false }
     }
 
     /// Whether units run at the same time and lock rows from each other. On SQLite only one writes at a time.
