@@ -2,25 +2,24 @@
 //! clock; over the store the same on every node within a second, and after a restart.
 
 mod exchange;
+mod sketch;
+mod table;
 mod window;
 
 use std::net::IpAddr;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use dashmap::DashMap;
-use dashmap::mapref::one::RefMut;
+use parking_lot::Mutex;
 use tokio::sync::Notify;
 
 use self::exchange::Exchange;
+use self::table::{MAX_KEYS, Subject, Table};
 use self::window::Window;
 use super::Error;
 use crate::clock::Clock;
 use crate::crypto::root::RootKeys;
 use crate::domain::source::network;
-
-/// Keys held at once; beyond that, those that say nothing any more are thrown out first.
-const MAX_KEYS: usize = 100_000;
 
 /// What may be done so often in a time.
 #[derive(Clone, Copy, Debug)]
@@ -77,12 +76,10 @@ pub(crate) struct Limits {
     factor: f64,
     clock: Clock,
     root: RootKeys,
-    windows: DashMap<Key, Window>,
+    table: Mutex<Table>,
     /// Somebody's attempt has come to its end.
     settled: Notify,
     waiting: AtomicUsize,
-    /// The second of uptime in which a full table was swept last.
-    swept: AtomicU64,
     exchange: Exchange,
 }
 
@@ -95,20 +92,20 @@ type Key = [u8; 16];
 pub(crate) struct Attempt<'a> {
     limits: &'a Limits,
     rule: Rule,
+    /// Where its outcome is noted; `None` when limits are off, or when it was counted at its beginning.
     key: Option<Key>,
     is_spared: bool,
 }
 
 impl Limits {
     pub(crate) fn new(factor: f64, clock: Clock, root: RootKeys) -> Self {
-        let (windows, settled) = (DashMap::new(), Notify::new());
-        let (waiting, swept) = (AtomicUsize::new(0), AtomicU64::new(u64::MAX));
-        Self { factor, clock, root, windows, settled, waiting, swept, exchange: Exchange::new() }
+        let (table, settled, waiting) = (Mutex::new(Table::new()), Notify::new(), AtomicUsize::new(0));
+        Self { factor, clock, root, table, settled, waiting, exchange: Exchange::new() }
     }
 
     /// Counts one act of `source`, or says how long to wait.
     pub(crate) fn count(&self, rule: Rule, source: IpAddr) -> Result<(), Error> {
-        self.count_key(rule, self.key(rule, &[network(source).to_string().as_bytes()]))
+        self.count_key(rule, source, self.key(rule, &[network(source).to_string().as_bytes()]))
     }
 
     /// Counts one act of `source` towards an address or what else an account is named by, or says how long to wait.
@@ -120,23 +117,27 @@ impl Limits {
         address: &str,
     ) -> Result<(), Error> {
         let parts = [network(source).to_string().into_bytes(), kind.into(), address.into()];
-        self.count_key(rule, self.key(rule, &parts.each_ref().map(Vec::as_slice)))
+        self.count_key(rule, source, self.key(rule, &parts.each_ref().map(Vec::as_slice)))
     }
 
-    fn count_key(&self, rule: Rule, key: Key) -> Result<(), Error> {
+    fn count_key(&self, rule: Rule, source: IpAddr, key: Key) -> Result<(), Error> {
         let Some(max) = self.scaled(rule.max) else { return Ok(()) };
-        let now = self.clock.uptime();
-        let mut window = self.window(key, now);
+        let (now, subject) = (self.clock.uptime(), Subject { key, source, rule, max });
+        let mut table = self.table.lock();
+        let Some(window) = table.place(subject, now) else {
+            let is_free = table.count_in_sketch(subject, now);
+            return if is_free { Ok(()) } else { Err(Error::TooManyRequests(rule.window)) };
+        };
         if window.counted() >= max {
             return Err(Error::TooManyRequests(window.wait(now, max)));
         }
-        self.add(&mut window, rule, key, now);
+        self.add(window, rule, key, now);
         Ok(())
     }
 
     /// Begins an attempt by `source`.
     pub(crate) async fn attempt(&self, rule: Rule, source: IpAddr) -> Result<Attempt<'_>, Error> {
-        self.begin(rule, self.key(rule, &[network(source).to_string().as_bytes()])).await
+        self.begin(rule, source, self.key(rule, &[network(source).to_string().as_bytes()])).await
     }
 
     /// Begins an attempt at an address by `source`.
@@ -148,7 +149,7 @@ impl Limits {
         address: &str,
     ) -> Result<Attempt<'_>, Error> {
         let parts = [network(source).to_string().into_bytes(), kind.into(), address.into()];
-        self.begin(rule, self.key(rule, &parts.each_ref().map(Vec::as_slice))).await
+        self.begin(rule, source, self.key(rule, &parts.each_ref().map(Vec::as_slice))).await
     }
 
     /// A count scaled by `limits.factor`: `None` when limits are off.
@@ -167,13 +168,13 @@ impl Limits {
             .then(|| Duration::try_from_secs_f64(wait.as_secs_f64() / self.factor).unwrap_or(wait))
     }
 
-    /// Throws out what no longer limits anybody.
+    /// Throws out what no longer limits anybody, piece by piece: requests come in between.
     pub(crate) fn sweep(&self) {
         let now = self.clock.uptime();
-        self.windows.retain(|_, window| !window.is_over(now));
+        while self.table.lock().sweep_slice(now) {}
     }
 
-    async fn begin(&self, rule: Rule, key: Key) -> Result<Attempt<'_>, Error> {
+    async fn begin(&self, rule: Rule, source: IpAddr, key: Key) -> Result<Attempt<'_>, Error> {
         let attempt = |key| Attempt { limits: self, rule, key, is_spared: false };
         let Some(max) = self.scaled(rule.max) else { return Ok(attempt(None)) };
         let _waiting = Waiting::new(&self.waiting);
@@ -182,8 +183,10 @@ impl Limits {
             tokio::pin!(settled);
             // Listening before looking: an outcome in between is not missed.
             settled.as_mut().enable();
-            if self.try_begin(key, max)? {
-                return Ok(attempt(Some(key)));
+            match self.try_begin(Subject { key, source, rule, max })? {
+                Begun::Held => return Ok(attempt(Some(key))),
+                Begun::Counted => return Ok(attempt(None)),
+                Begun::No => {}
             }
             if self.waiting.load(Ordering::Acquire) > MAX_WAITING {
                 return Err(Error::Busy(super::Auth::BUSY));
@@ -192,23 +195,24 @@ impl Limits {
         }
     }
 
-    fn try_begin(&self, key: Key, max: u64) -> Result<bool, Error> {
-        let now = self.clock.uptime();
-        let mut window = self.window(key, now);
+    fn try_begin(&self, subject: Subject) -> Result<Begun, Error> {
+        let (now, max) = (self.clock.uptime(), subject.max);
+        let mut table = self.table.lock();
+        let Some(window) = table.place(subject, now) else {
+            let is_free = table.count_in_sketch(subject, now);
+            return if is_free {
+                Ok(Begun::Counted)
+            } else {
+                Err(Error::TooManyRequests(subject.rule.window))
+            };
+        };
         let counted = window.counted();
         if counted >= max {
             return Err(Error::TooManyRequests(window.wait(now, max)));
         }
         let is_free = counted + u64::from(window.pending) < max;
         window.pending += u32::from(is_free);
-        Ok(is_free)
-    }
-
-    /// The window of a key, without what is over.
-    fn window(&self, key: Key, now: Duration) -> RefMut<'_, Key, Window> {
-        let mut window = self.windows.entry(key).or_default();
-        window.forget(now);
-        window
+        Ok(if is_free { Begun::Held } else { Begun::No })
     }
 
     /// Counts one act, here and for the other nodes.
@@ -216,42 +220,27 @@ impl Limits {
         debug_assert!(rule.max <= MOST, "{rule:?}");
         let end = now + rule.window;
         window.add(end, 1);
-        // What a flood fills here limits nobody elsewhere.
-        if rule.kept && !is_shared(key) {
+        if rule.kept {
             self.exchange.note(key, end);
         }
-    }
-
-    /// Whether no further key may be held, after throwing out what is old; that is looked at once a second at most.
-    fn is_full(&self) -> bool {
-        if self.windows.len() < MAX_KEYS {
-            return false;
-        }
-        let second = self.clock.uptime().as_secs();
-        if self.swept.swap(second, Ordering::AcqRel) != second {
-            self.sweep();
-        }
-        self.windows.len() >= MAX_KEYS
     }
 
     fn key(&self, rule: Rule, parts: &[&[u8]]) -> Key {
         let mac = self.root.mac(rule.name, parts);
         let mut key = [0; 16];
         key.copy_from_slice(&mac[..16]);
-        // New keys beyond the bound share a few windows: what is held stays bounded, and a flood limits itself.
-        if self.is_full() && !self.windows.contains_key(&key) { shared(key) } else { key }
+        key
     }
 }
 
-/// One of 256 windows for keys that find no place of their own.
-fn shared(key: Key) -> Key {
-    let mut shared = [0; 16];
-    shared[0] = key[0];
-    shared
-}
-
-fn is_shared(key: Key) -> bool {
-    key == shared(key)
+/// How an attempt begins.
+enum Begun {
+    /// It takes a place in its window until its outcome is known.
+    Held,
+    /// Its key has no window, so it was counted at once, whatever comes of it.
+    Counted,
+    /// Others are under way, and their outcome decides.
+    No,
 }
 
 impl Attempt<'_> {
@@ -264,12 +253,16 @@ impl Attempt<'_> {
 impl Drop for Attempt<'_> {
     fn drop(&mut self) {
         let Some(key) = self.key else { return };
-        if let Some(mut window) = self.limits.windows.get_mut(&key) {
+        let now = self.limits.clock.uptime();
+        let mut table = self.limits.table.lock();
+        if let Some(window) = table.find(&key) {
             window.pending = window.pending.saturating_sub(1);
             if !self.is_spared {
-                self.limits.add(&mut window, self.rule, key, self.limits.clock.uptime());
+                self.limits.add(window, self.rule, key, now);
             }
         }
+        table.remove_if_over(&key, now);
+        drop(table);
         self.limits.settled.notify_waiters();
     }
 }

@@ -7,6 +7,7 @@ pub mod factor;
 pub mod ids;
 pub mod language;
 pub mod mailbox;
+pub mod networks;
 pub mod pairing;
 pub mod phone;
 pub mod secret;

@@ -171,11 +171,9 @@ impl Limits {
         let (now, most) = (self.clock.uptime(), self.scaled(MOST).unwrap_or(0));
         let age = age(row.at, self.clock.now(), looked.map(|at| now.saturating_sub(at)));
         for count in row.counts.iter().filter(|count| count.left > age) {
-            // A flood elsewhere takes the place of nobody here.
-            if self.is_full() && !self.windows.contains_key(&count.key) {
-                continue;
-            }
-            let mut window = self.window(count.key, now);
+            // All that other nodes report is one network: a flood there displaces its own keys and nobody's here.
+            let mut table = self.table.lock();
+            let Some(window) = table.place_elsewhere(count.key, now) else { continue };
             window.add(now + (count.left - age), count.hits.min(u32::try_from(most).unwrap_or(u32::MAX)));
             window.keep(most);
         }

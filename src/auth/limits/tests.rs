@@ -88,5 +88,61 @@ fn old_keys_are_thrown_out() {
     limits.count(RULE, HERE).unwrap();
     clock.advance(Duration::from_secs(61));
     limits.sweep();
-    assert!(limits.windows.is_empty());
+    assert_eq!(limits.table.lock().len(), 0);
+}
+
+/// 100,000 sources of one /48, each with as many wrong tickets and requests as keep it below every limit.
+async fn flood(limits: &Limits, clock: &Clock) {
+    for n in 0..100_000_u128 {
+        let source = IpAddr::from((0x2001_0db8_0001_u128 << 80 | n << 64 | 1).to_be_bytes());
+        limits.attempt(TICKETS_PER_SOURCE, source).await.unwrap().settle(true);
+        let _ = limits.count(PAIRINGS_PER_SOURCE, source);
+        clock.advance(Duration::from_micros(910));
+    }
+}
+
+#[tokio::test]
+async fn a_flood_of_one_network_keeps_nobody_else_out_and_frees_no_guesser() {
+    let (limits, clock) = limits(1.0);
+    let guess = async |source: IpAddr, is_wrong: bool| {
+        let by_source = limits.attempt(PASSWORDS_PER_SOURCE, source).await?;
+        let by_name = limits.attempt_at(PASSWORDS_PER_ADDRESS, source, "p", "ann@example.org").await;
+        by_source.settle(is_wrong);
+        by_name?.settle(is_wrong);
+        Ok::<_, Error>(())
+    };
+    let guesser: IpAddr = "203.0.113.7".parse().unwrap();
+    let beside_flood: IpAddr = "2001:db8:1:7777::1".parse().unwrap();
+    for _ in 0..10 {
+        guess(guesser, true).await.unwrap();
+    }
+    for _ in 0..9 {
+        guess(beside_flood, true).await.unwrap();
+    }
+    flood(&limits, &clock).await;
+    assert!(limits.table.lock().len() <= MAX_KEYS);
+    for n in 0..60 {
+        guess(IpAddr::from([198, 51, n, 1]), false).await.unwrap();
+    }
+    assert!(matches!(guess(guesser, false).await, Err(Error::TooManyRequests(_))));
+    // One that was displaced by its own network's flood does not begin anew.
+    let more = async || futures_util::future::join_all((0..9).map(|_| guess(beside_flood, true))).await;
+    assert!(more().await.iter().filter(|outcome| outcome.is_ok()).count() <= 1);
+}
+
+#[tokio::test]
+async fn a_table_full_of_keys_at_their_limit_lets_others_in() {
+    let (limits, _) = limits(1.0);
+    limits.table.lock().capacity = 100;
+    for n in 0..200_u8 {
+        let source = IpAddr::from([198, 51, 100, n]);
+        while let Ok(attempt) = limits.attempt(RULE, source).await {
+            attempt.settle(true);
+        }
+    }
+    for n in 0..100_u8 {
+        limits.attempt(RULE, IpAddr::from([203, 0, n, 1])).await.unwrap().settle(false);
+        assert!(limits.attempt(RULE, IpAddr::from([198, 51, 100, n])).await.is_err(), "{n}");
+    }
+    assert!(limits.table.lock().len() <= 100);
 }
