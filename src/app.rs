@@ -186,6 +186,7 @@ impl Server {
     /// What other nodes, and the next start, go on with.
     async fn leave_to_others(&self) -> Result<(), store::Error> {
         self.auth.limits.flush(&self.auth.store).await?;
+        self.auth.courier.let_go(&self.auth.store, self.auth.clock.now()).await?;
         self.broker.end_clean_up().await
     }
 

@@ -205,6 +205,10 @@ sections! {
         total_1h: u32,
         #[serde(deserialize_with = "read::limit")]
         total_1d: u32,
+        #[serde(deserialize_with = "read::share")]
+        network_share: f64,
+        #[serde(deserialize_with = "read::share")]
+        general_share: f64,
     }
     TwoFactor {
         #[serde(deserialize_with = "read::span")]

@@ -380,7 +380,7 @@ impl AnswerOrder {
     async fn settle(&self, tx: &mut Tx, pairing: &Pairing, answer: Answer) -> Result<(), store::Error> {
         if !answer.approved {
             let bucket = refusals_bucket(self.account, &pairing.browser.ip);
-            return hits::add(tx, &bucket, self.now, self.now.plus(self.refusal_wait)).await;
+            return hits::add(tx, &bucket, self.now, self.now.plus(self.refusal_wait)).await.map(drop);
         }
         hits::clear(tx, &asks_bucket(self.account)).await?;
         let ticket = tickets::New {

@@ -3,7 +3,9 @@
 use std::net::IpAddr;
 
 use super::limits::MAIL_TOKENS_PER_SOURCE;
-use super::{Auth, Error, mail_quota};
+use super::mail_quota::{Quotas, Share};
+use super::{Auth, Error};
+use crate::config::Registration;
 use crate::crypto::root::RootKeys;
 use crate::crypto::seal::digest;
 use crate::crypto::{random, words};
@@ -14,7 +16,7 @@ use crate::domain::secret::{MailAuthToken, MailLoginToken, MailedWords};
 use crate::domain::time::Timestamp;
 use crate::mail::{self, Letter};
 use crate::store::mail_logins::{self, Hash, MailAuth, MailLogin};
-use crate::store::{self, Tx, audit, lapse};
+use crate::store::{self, Tx, accounts, audit, lapse};
 
 /// How often words may be tried; the last wrong try is the end of them.
 const TRIES: u32 = 3;
@@ -46,8 +48,9 @@ fn are_words(root: &RootKeys, token: &Hash, words: &MailedWords, kept: &[u8; 32]
 }
 
 impl Auth {
-    /// Mails three words to an address, whoever has it: whether there is an account changes nothing here, so nothing can
-    /// be learnt. What is checked, and in which order, is CONTRACT.md's.
+    /// Mails three words to an address, whoever has it. Once the general share of what the server sends is used up, and while
+    /// registration is closed, an address without an account gets nothing; that changes neither the answer nor the work,
+    /// so nothing can be learnt. What is checked, and in which order, is CONTRACT.md's.
     ///
     /// # Errors
     /// `NotAnAddress`, `NotAuthenticated` for a `device` token that is none, `TooManyRequests`, `Busy`.
@@ -70,22 +73,42 @@ impl Auth {
             self.bearer(device).await?;
         }
         let (quotas, now) = (self.mail_quotas(&mailbox, source), self.now());
-        // Without a lock first: who is over a limit holds nobody up, and writes nothing.
-        let looking = async move |tx: &mut Tx| {
-            mail::check_room(tx).await?;
-            Ok((mail_quota::look(tx, &quotas, now).await?, quotas))
-        };
-        let (room, quotas) = self.store.read(move |tx| Box::pin(async move { looking(tx).await })).await?;
-        room?;
+        let (share, quotas) = self.look_for_room(quotas, mailbox.address.clone(), now).await?;
+        let (taken, share) = quotas.take(&self.store, share, now).await?;
         let token = MailLoginToken::new(random::alphanumeric(TOKEN_CHARS));
         let order = self.letter_to(mailbox, locale, &token, source);
-        let unit = async move |tx: &mut Tx| match mail_quota::take(tx, &quotas, order.now).await? {
-            Ok(()) => order.send(tx).await.map(Ok),
-            Err(refused) => Ok(Err(refused)),
-        };
-        self.store.write(move |tx| Box::pin(async move { unit(tx).await })).await??;
+        let unit = async move |tx: &mut Tx| order.send(tx, share).await;
+        if let Err(e) = self.store.write(move |tx| Box::pin(async move { unit(tx).await })).await {
+            taken.give_back(&self.store).await;
+            return Err(e.into());
+        }
         self.courier.ring();
         Ok(Mailed::Sent(token))
+    }
+
+    /// Whether there is room for a mail, and for whom it would be. Without a lock: who is over a limit holds nobody up, and
+    /// writes nothing.
+    async fn look_for_room(
+        &self,
+        quotas: Quotas,
+        address: Email,
+        now: Timestamp,
+    ) -> Result<(Share, Quotas), Error> {
+        let is_open = self.config.accounts.registration != Registration::Closed;
+        let looking = async move |tx: &mut Tx| {
+            mail::check_room(tx).await?;
+            let for_all = quotas.look(tx, now).await?;
+            let has_account = !accounts::by_address(tx, address.key()).await?.is_empty();
+            Ok((for_all, has_account, quotas))
+        };
+        let (for_all, has_account, quotas) =
+            self.store.read(move |tx| Box::pin(async move { looking(tx).await })).await?;
+        let share = match (has_account, for_all? && is_open) {
+            (true, _) => Share::Owner,
+            (false, true) => Share::General,
+            (false, false) => Share::Nobody,
+        };
+        Ok((share, quotas))
     }
 
     fn letter_to(&self, mailbox: Mailbox, locale: &str, token: &MailLoginToken, source: IpAddr) -> Order {
@@ -169,13 +192,23 @@ struct Order {
 
 impl Order {
     /// Promises the mail and keeps its words' hash: both, or neither.
-    async fn send(self, tx: &mut Tx) -> Result<(), store::Error> {
+    async fn send(self, tx: &mut Tx, share: Share) -> Result<(), store::Error> {
         let letter =
             Letter::Words { words: self.words.expose(), minutes: self.minutes, source: &self.source };
-        let to = self.login.email.as_given();
-        mail::post(tx, letter, to, self.login.language, self.now).await?;
+        let language = self.login.language;
+        let outcome = match share {
+            Share::Owner | Share::General => {
+                mail::post(tx, letter, self.login.email.as_given(), language, self.now).await?;
+                "ok"
+            }
+            Share::Nobody => {
+                mail::pretend(tx, letter, language, self.now).await?;
+                "not_sent"
+            }
+        };
+        // For words that were not sent, too: they are tried in vain, like wrong ones.
         mail_logins::insert(tx, &self.hash, &self.login, self.expires_at).await?;
-        record(tx, "words.mail", "ok", &self.source, self.now).await
+        record(tx, "words.mail", outcome, &self.source, self.now).await
     }
 }
 

@@ -250,6 +250,11 @@ pub(super) fn limit<'de, D: Deserializer<'de>>(d: D) -> Result<u32, D::Error> {
     u32::deserialize(d).ok().filter(|limit| *limit > 0).ok_or_else(wrong)
 }
 
+pub(super) fn share<'de, D: Deserializer<'de>>(d: D) -> Result<f64, D::Error> {
+    let wrong = || D::Error::custom("must be a part of 1, as 0.1");
+    f64::deserialize(d).ok().filter(|share| *share > 0.0 && *share <= 1.0).ok_or_else(wrong)
+}
+
 pub(super) fn mail_list<'de, D: Deserializer<'de>>(d: D) -> Result<MailList, D::Error> {
     let wrong = |entry: &str| {
         let form =

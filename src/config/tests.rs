@@ -73,6 +73,8 @@ fn a_wrong_setting_is_named() {
     named("[mail]\nqueue = 0", &[], "mail.queue");
     named("[mail_code]\nblock = [\"*.example.org\"]", &[], "mail_code.block");
     named("[mail_code]\ntotal_1h = 0", &[], "mail_code.total_1h");
+    named("[mail_code]\ngeneral_share = 1.1", &[], "mail_code.general_share");
+    named("[mail_code]\nnetwork_share = 0", &[], "mail_code.network_share");
     named("", &[("READYLOGIN_MAIL_CODE__ALLOW", "ann@example.org, @example.net")], "MAIL_CODE__ALLOW");
     named("[mail]\nsmtp_url = \"smtp://192.0.2.1?tls=none\"", &[], "mail.smtp_url");
     named("", &[("READYLOGIN_MAIL__SMTP_URL", "smtps://")], "READYLOGIN_MAIL__SMTP_URL");

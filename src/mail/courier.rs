@@ -1,11 +1,12 @@
 //! The courier: takes mail out of the outbox until each is delivered, or given up and reported.
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::time::Duration;
 
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
 use lettre::message::Mailbox;
+use parking_lot::Mutex;
 use tokio::sync::Notify;
 
 use super::NOBODY;
@@ -33,6 +34,8 @@ pub(crate) struct Courier {
     timeout: Duration,
     give_up: Duration,
     bell: Notify,
+    /// What is being delivered, by number and attempt.
+    held: Mutex<HashMap<i64, u32>>,
 }
 
 enum Way {
@@ -69,7 +72,14 @@ impl Courier {
                 Way::Smtp(Box::new(smtp))
             }
         };
-        Ok(Self { way, from, timeout: mail.timeout, give_up: mail.give_up, bell: Notify::new() })
+        Ok(Self {
+            way,
+            from,
+            timeout: mail.timeout,
+            give_up: mail.give_up,
+            bell: Notify::new(),
+            held: Mutex::default(),
+        })
     }
 
     /// Says that something was put into the outbox.
@@ -120,6 +130,18 @@ impl Courier {
         }
     }
 
+    /// Leaves what was being delivered when [`Courier::run`] ended to the next one, without waiting for its lease.
+    pub(crate) async fn let_go(&self, store: &Store, now: Timestamp) -> Result<(), Error> {
+        let held: Vec<(i64, u32)> = self.held.lock().drain().collect();
+        let unit = async move |tx: &mut crate::store::Tx| {
+            for (id, attempts) in held {
+                outbox::postpone(tx, id, attempts, now).await?;
+            }
+            Ok(())
+        };
+        store.write(move |tx| Box::pin(async move { unit(tx).await })).await
+    }
+
     /// What is due and not under way.
     async fn due(&self, store: &Store, clock: &Clock, taken: &HashSet<i64>) -> VecDeque<Waiting> {
         let now = clock.now();
@@ -135,6 +157,20 @@ impl Courier {
         let (now, lease) = (clock.now(), self.lease());
         let claimed = store.write(move |tx| Box::pin(outbox::claim(tx, mail, lease, now))).await?;
         let Some(mail) = claimed else { return Ok(()) };
+        let (id, attempts) = (mail.id, mail.attempts);
+        self.held.lock().insert(id, attempts);
+        let settled = self.deliver_held(mail, store, clock, now).await;
+        self.held.lock().remove(&id);
+        settled
+    }
+
+    async fn deliver_held(
+        &self,
+        mail: Waiting,
+        store: &Store,
+        clock: &Clock,
+        now: Timestamp,
+    ) -> Result<(), Error> {
         let (id, attempts) = (mail.id, mail.attempts);
         let sent = if self.is_over(&mail, now) {
             Err(Failure::passing("its time was over before it could be sent"))

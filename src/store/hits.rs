@@ -1,13 +1,22 @@
 //! What was done within a time, for limits that must survive a restart: asks of an account, refusals of a source.
 
-use super::{Error, Tx, arg};
+use super::{Error, Store, Tx, arg};
 use crate::domain::ids::AccountId;
 use crate::domain::time::Timestamp;
 
 const COUNT: &str = "SELECT CAST(COUNT(*) AS BIGINT) FROM hits WHERE bucket = $1 AND at > $2";
 const NTH_NEWEST: &str =
     "SELECT at FROM hits WHERE bucket = $1 AND at > $2 AND at <= $3 ORDER BY at DESC LIMIT 1 OFFSET $4";
-const ADD: &str = "INSERT INTO hits (bucket, at, expires_at) VALUES ($1, $2, $3)";
+const ADD: &str = "INSERT INTO hits (bucket, at, expires_at) VALUES ($1, $2, $3) RETURNING id";
+const REMOVE: &str = "DELETE FROM hits WHERE id = $1";
+/// Adds a hit with the next number, if each of three windows has room. Who takes number N has seen all that were numbered
+/// before, so the count is exact; of two that take the same number at once one adds nothing.
+const ADD_NUMBERED: &str = "INSERT INTO hits (bucket, number, at, expires_at) \
+     SELECT $1, COALESCE((SELECT MAX(number) FROM hits WHERE bucket = $1), 0) + 1, $2, $3 \
+     WHERE (SELECT COUNT(*) FROM hits WHERE bucket = $1 AND at > $4 AND at <= $5) < $6 \
+     AND (SELECT COUNT(*) FROM hits WHERE bucket = $1 AND at > $7 AND at <= $8) < $9 \
+     AND (SELECT COUNT(*) FROM hits WHERE bucket = $1 AND at > $10 AND at <= $11) < $12 \
+     ON CONFLICT DO NOTHING RETURNING id";
 const CLEAR: &str = "DELETE FROM hits WHERE bucket = $1";
 const FORGET: &str = "DELETE FROM hits WHERE bucket LIKE $1 OR bucket LIKE $2";
 
@@ -29,14 +38,38 @@ pub(crate) async fn nth_newest(
     row.map(|row| row.get(0).map(Timestamp)).transpose()
 }
 
-/// Hits `bucket`; after `expires_at` the hit may be forgotten.
+/// Hits `bucket`; after `expires_at` the hit may be forgotten. Returns its id.
 pub(crate) async fn add(
     tx: &mut Tx,
     bucket: &str,
     now: Timestamp,
     expires_at: Timestamp,
-) -> Result<(), Error> {
-    tx.execute(ADD, [arg(bucket), arg(now), arg(expires_at)]).await.map(drop)
+) -> Result<i64, Error> {
+    tx.one(ADD, [arg(bucket), arg(now), arg(expires_at)]).await?.get(0)
+}
+
+/// Takes a hit back.
+pub(crate) async fn remove(tx: &mut Tx, id: i64) -> Result<(), Error> {
+    tx.execute(REMOVE, [arg(id)]).await.map(drop)
+}
+
+/// So many hits may lie between two times.
+pub(crate) type Limit = ((Timestamp, Timestamp), u64);
+
+/// Hits `bucket` if all windows have room, exactly and by one statement alone: no lock is held between two, so a node that
+/// stops in the middle holds nobody up. `None`: there was no room, or somebody else was faster.
+pub(crate) async fn add_at_once(
+    store: &Store,
+    bucket: &str,
+    windows: [Limit; 3],
+    now: Timestamp,
+    expires_at: Timestamp,
+) -> Result<Option<i64>, Error> {
+    let mut args = vec![arg(bucket), arg(now), arg(expires_at)];
+    for ((after, until), max) in windows {
+        args.extend([arg(after), arg(until), arg(i64::try_from(max).unwrap_or(i64::MAX))]);
+    }
+    store.at_once(ADD_NUMBERED, args).await?.map(|row| row.get(0)).transpose()
 }
 
 /// Forgets all hits of `bucket`.

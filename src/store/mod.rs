@@ -38,7 +38,7 @@ mod tx;
 
 use futures_util::future::BoxFuture;
 
-pub(crate) use tx::{Row, Tx, arg};
+pub(crate) use tx::{Arg, Row, Tx, arg};
 
 use crate::config::StoreUrl;
 use crate::crypto::seals::Seals;
@@ -99,6 +99,18 @@ impl Store {
         #[cfg(test)]
         stops::reach(stops::Stop::Written).await?;
         outcome
+    }
+
+    /// Runs one statement that is committed by itself, and returns its first row. Between nodes it holds no lock over a round
+    /// trip. When the answer is lost it may run twice.
+    pub(crate) async fn at_once(&self, sql: &'static str, args: Vec<Arg>) -> Result<Option<Row>, Error> {
+        match self {
+            Self::Sqlite(sqlite) => {
+                let unit = async move |tx: &mut Tx| tx.optional(sql, args).await;
+                sqlite.write(move |tx| Box::pin(async move { unit(tx).await })).await
+            }
+            Self::Postgres(postgres) => postgres.at_once(sql, args).await,
+        }
     }
 
     /// Runs a unit that only reads.

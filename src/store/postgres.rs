@@ -12,7 +12,7 @@ use tokio::time::timeout;
 
 use super::audit::Counts;
 use super::outbox::Room;
-use super::tx::Connection;
+use super::tx::{Arg, Connection, Row, run_alone};
 use super::{Error, Tx};
 
 /// How long a unit waits for a connection before it is told to come back.
@@ -75,6 +75,29 @@ impl Postgres {
                 .await
         });
         work.await.unwrap_or_else(|e| Err(Error::Failed(e.to_string())))
+    }
+
+    /// Runs one statement that PostgreSQL commits by itself.
+    pub(super) async fn at_once(&self, sql: &'static str, args: Vec<Arg>) -> Result<Option<Row>, Error> {
+        let mut left = self.pool.options().get_max_connections();
+        loop {
+            let mut connection = self.pool.acquire().await?;
+            let done = tokio::time::timeout(PATIENCE, run_alone(&mut connection, sql, args.clone())).await;
+            let failure = match done {
+                Ok(Ok(row)) => return Ok(row),
+                Ok(Err(e)) => e,
+                Err(_) => {
+                    left = 0;
+                    Error::Failed("no answer".to_owned())
+                }
+            };
+            // It may have been dead since before this.
+            connection.close_on_drop();
+            if left == 0 {
+                return Err(failure);
+            }
+            left -= 1;
+        }
     }
 
     pub(super) async fn close(&self) {

@@ -86,6 +86,15 @@ macro_rules! run {
     };
 }
 
+/// Runs a statement outside of a transaction, and returns its first row.
+pub(super) async fn run_alone(
+    connection: &mut sqlx::PgConnection,
+    sql: &'static str,
+    args: Vec<Arg>,
+) -> Result<Option<Row>, Error> {
+    Ok(bound!(sql, args).fetch_optional(connection).await?.map(Row::Postgres))
+}
+
 impl Tx {
     pub(super) fn new(connection: Connection, mail: Room, counts: Counts) -> Self {
         Self { connection, mail, counts, trail: Vec::new(), has_failed: false, has_lost_connection: false }

@@ -11,8 +11,14 @@ const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(3600);
 
-/// A server with limits, behind a proxy that says who asks.
+/// A server with limits and without shares of them, behind a proxy that says who asks.
 async fn limited(more: &[(&str, &str)]) -> Server {
+    let whole = [("MAIL_CODE__NETWORK_SHARE", "1"), ("MAIL_CODE__GENERAL_SHARE", "1")];
+    shared(&[&whole, more].concat()).await
+}
+
+/// The same with the shares of the settings.
+async fn shared(more: &[(&str, &str)]) -> Server {
     let base =
         [("LIMITS__FACTOR", "1"), ("SERVER__TRUSTED_PROXIES", "127.0.0.1"), ("STORE__CONNECTIONS", "16")];
     Server::start(&[&base, more].concat()).await
@@ -208,4 +214,111 @@ async fn the_factor_stretches_and_switches_off() {
     for _ in 0..20 {
         server.http.ask_words(ANN).await.expect(200);
     }
+}
+
+/// The status of a request from a network of its own.
+async fn ask_from_network(server: &Server, network: usize, mail: &str) -> u16 {
+    ask_from(&server.http, &format!("10.{}.{}.1", network / 256, network % 256), mail).await.status
+}
+
+#[tokio::test]
+async fn a_patient_network_gets_a_tenth_of_each_span_and_leaves_the_rest() {
+    let mut server = shared(&[("MAIL_CODE__TOTAL_1D", "200")]).await;
+    let twin = server.twin().await;
+    for (network, other) in [("192.0.2.", "192.0.3.1"), ("2001:db8:0:", "2001:db8:1::1")] {
+        let source = |n: usize| {
+            if network.contains(':') { format!("{network}{n:x}::1") } else { format!("{network}{n}") }
+        };
+        let mail = |n: usize| format!("a{n}@{}.example", if network.contains(':') { "six" } else { "four" });
+        for n in 0..20 {
+            if n == 10 {
+                assert_eq!(wait(ask_from(&twin.http, &source(99), &mail(99)).await), 60);
+                server.clock.advance(MINUTE);
+            }
+            ask_from(&[&server, &twin][n % 2].http, &source(n), &mail(n)).await.expect(200);
+        }
+        // Twenty are a tenth of the day's; the oldest is a minute old.
+        server.clock.advance(MINUTE);
+        server.restart().await;
+        assert_eq!(wait(ask_from(&server.http, &source(98), &mail(98)).await), 86_400 - 120);
+        ask_from(&server.http, other, &mail(97)).await.expect(200);
+    }
+}
+
+#[tokio::test]
+async fn past_the_general_share_owners_get_words_and_others_an_answer_alike() {
+    let mut server = shared(&[("MAIL_CODE__TOTAL_1M", "9"), ("MAIL_CODE__NETWORK_SHARE", "1")]).await;
+    server.person("ann").await;
+    for n in 0..6 {
+        assert_eq!(ask_from_network(&server, n, &format!("u{n}@example.org")).await, 200);
+    }
+    let body = |mail: &str| json!({"mail": mail, "locale": "en"});
+    let mut answers = Vec::new();
+    for mail in ["ann@example.org", "nobody@example.org"] {
+        let answer = server.http.post("/auth/send-mail-login-code-v2", &body(mail)).await.expect(200);
+        let token = answer.mail_token("mailLoginToken");
+        assert_eq!(token.len(), 32);
+        let mut told = Vec::new();
+        for _ in 0..4 {
+            let tried = server.http.show_words("apple river quiet", &token).await;
+            told.push((tried.status, tried.text.clone()));
+        }
+        server.restart().await;
+        // Both have asked once; at the third time both are refused alike.
+        told.push((ask_from_network(&server, 20, mail).await, String::new()));
+        let third = ask_from(&server.http, "10.1.0.1", mail).await;
+        told.push((third.status, format!("{} {}", third.text, third.header("retry-after"))));
+        answers.push(told);
+    }
+    assert_eq!(answers[0], answers[1]);
+    assert_eq!(
+        answers[0].iter().map(|(status, _)| *status).collect::<Vec<_>>(),
+        [403, 403, 410, 410, 200, 429]
+    );
+    assert_eq!(words_mailed(&server, "ann@example.org").await, 2);
+    assert_eq!(words_mailed(&server, "nobody@example.org").await, 0);
+    // Six and two were sent; the ninth is another owner's, and then there are none for anybody.
+    server.person("bob").await;
+    assert_eq!(ask_from_network(&server, 30, "bob@example.org").await, 200);
+    server.person("cleo").await;
+    for mail in ["cleo@example.org", "noone@example.org"] {
+        assert_eq!(wait(ask_from(&server.http, "10.2.0.1", mail).await), 60);
+    }
+}
+
+#[tokio::test]
+async fn while_registration_is_closed_unknown_addresses_get_and_use_up_nothing() {
+    let settings = [("MAIL_CODE__TOTAL_1M", "2"), ("MAIL_CODE__NETWORK_SHARE", "1")];
+    let server = shared(&settings).await;
+    server.person("ann").await;
+    server.person("bob").await;
+    let closed = server.twin_with(&[("ACCOUNTS__REGISTRATION", "closed")]).await;
+    for n in 0..20 {
+        assert_eq!(ask_from_network(&closed, n, &format!("u{n}@example.org")).await, 200);
+    }
+    for mail in ["ann@example.org", "bob@example.org"] {
+        assert_eq!(ask_from_network(&closed, 30, mail).await, 200);
+        assert_eq!(words_mailed(&closed, mail).await, 1);
+    }
+    assert_eq!(words_mailed(&closed, "u0@example.org").await, 0);
+}
+
+#[tokio::test]
+async fn many_at_once_share_what_is_general_and_what_is_owners_exactly() {
+    let settings = [("MAIL_CODE__TOTAL_1M", "30"), ("MAIL_CODE__NETWORK_SHARE", "1")];
+    let server = shared(&settings).await;
+    let twin = server.twin().await;
+    let asks = (0..60).map(|n: usize| {
+        let http = [&server, &twin][n % 2].http.clone();
+        let (source, mail) = (format!("10.3.{n}.1"), format!("u{n}@example.org"));
+        tokio::spawn(async move { ask_from(&http, &source, &mail).await.status })
+    });
+    for ask in asks.collect::<Vec<_>>() {
+        assert_eq!(ask.await.unwrap(), 200);
+    }
+    let mut sent = 0;
+    for n in 0..60 {
+        sent += words_mailed(&server, &format!("u{n}@example.org")).await;
+    }
+    assert_eq!(sent, 20);
 }

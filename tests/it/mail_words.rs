@@ -267,7 +267,7 @@ async fn while_too_many_mails_wait_no_words_are_promised_and_nothing_is_counted(
         assert!(!server.http.ask_words("bob@example.org").await.expect(503).header("retry-after").is_empty());
     }
     let hits = text_pairs(&server, "SELECT bucket, bucket FROM hits").await;
-    assert_eq!(hits.len(), 3, "one mail's: its source, its address, the server");
+    assert_eq!(hits.len(), 4, "one mail's: its source, its network, its address, the server");
 }
 
 #[tokio::test]
