@@ -91,6 +91,11 @@ impl Server {
         let connections = Connections {
             tls,
             header_timeout: config.server.header_timeout,
+            write_timeout: config.server.write_timeout,
+            crowd: net::Crowd::new(
+                auth.limits.scaled(config.server.per_source),
+                config.server.trusted_proxies.clone().into(),
+            ),
             tracker: tracker.clone(),
             stop: stop.clone(),
         };

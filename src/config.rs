@@ -91,6 +91,10 @@ sections! {
         header_timeout: Duration,
         #[serde(deserialize_with = "read::span")]
         body_timeout: Duration,
+        #[serde(deserialize_with = "read::span")]
+        write_timeout: Duration,
+        #[serde(deserialize_with = "read::limit")]
+        per_source: u32,
         #[serde(deserialize_with = "read::size")]
         max_body: usize,
         #[serde(deserialize_with = "read::span")]

@@ -1,6 +1,7 @@
 //! The accept loop: every connection in a tracked task, with limits on how long a head may take and how large it is.
 
 use std::convert::Infallible;
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
@@ -13,6 +14,8 @@ use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::crowd::{Crowd, Place};
+use super::stream::Kind;
 use super::{Peer, Stream};
 
 /// A request's head beyond this is refused (431).
@@ -36,6 +39,8 @@ pub(crate) fn free_files() -> Option<usize> {
 pub(crate) struct Connections {
     pub(crate) tls: Option<TlsAcceptor>,
     pub(crate) header_timeout: Duration,
+    pub(crate) write_timeout: Duration,
+    pub(crate) crowd: Arc<Crowd>,
     pub(crate) tracker: TaskTracker,
     pub(crate) stop: CancellationToken,
 }
@@ -50,8 +55,10 @@ pub(crate) async fn serve(listener: TcpListener, app: Router, how: Connections) 
         };
         match accepted {
             Ok((stream, peer)) => {
+                // One that has too many is closed without an answer: an answer could wait for a client that reads nothing.
+                let Some(place) = how.crowd.enter(peer.ip()) else { continue };
                 let (app, connection) = (app.clone(), how.clone());
-                how.tracker.spawn(async move { connection.run(stream, Peer(peer), app).await });
+                how.tracker.spawn(async move { connection.run(stream, place, Peer(peer), app).await });
             }
             Err(e) => {
                 tracing::warn!(error = %e, "accept");
@@ -62,16 +69,17 @@ pub(crate) async fn serve(listener: TcpListener, app: Router, how: Connections) 
 }
 
 impl Connections {
-    async fn run(self, stream: TcpStream, peer: Peer, app: Router) {
+    async fn run(self, stream: TcpStream, place: Place, peer: Peer, app: Router) {
         // Frames are small and waited for: Nagle's algorithm would hold them back.
         let _ = stream.set_nodelay(true);
-        let stream = match &self.tls {
-            None => Stream::Plain(stream),
+        let kind = match &self.tls {
+            None => Kind::Plain(stream),
             Some(tls) => match tokio::time::timeout(self.header_timeout, tls.accept(stream)).await {
-                Ok(Ok(stream)) => Stream::Tls(Box::new(stream)),
+                Ok(Ok(stream)) => Kind::Tls(Box::new(stream)),
                 Ok(Err(_)) | Err(_) => return,
             },
         };
+        let stream = Stream::new(kind, self.write_timeout, place);
         let service = Tagged { app, peer, tracker: self.tracker.clone() };
         let mut http = hyper::server::conn::http1::Builder::new();
         http.timer(TokioTimer::new()).header_read_timeout(self.header_timeout).max_buf_size(MAX_HEAD);

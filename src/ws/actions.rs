@@ -90,9 +90,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Socket<S> {
     }
 
     async fn ready(&mut self, token: AccessToken) -> Result<Flow, Error> {
-        self.phone = None;
-        let (phone, fresh, pending) =
-            PhoneSession::open(&self.broker, &token, &self.mailbox, self.source).await?;
+        let was_phone = self.phone.take().is_some();
+        let opened = PhoneSession::open(&self.broker, &token, &self.mailbox, self.source).await;
+        if self.browser.is_none() && (opened.is_ok() || was_phone) {
+            // A phone may stay; a socket that is none any more has as long as a new one to become something.
+            let auth = &self.broker.auth;
+            let end = auth.clock.uptime() + auth.config.socket.first_message;
+            self.mailbox.set_due(opened.is_err().then_some(end));
+        }
+        let (phone, fresh, pending) = opened?;
         let frame = wire::phone_ready(&fresh, phone.is_approving());
         self.phone = Some(Box::new(phone));
         let welcomed = self.send(frame);

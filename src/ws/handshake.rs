@@ -54,7 +54,7 @@ pub(super) async fn upgrade(
         // A short task of its own: what the upgrade needs is gone before the socket begins to wait.
         let Ok(upgraded) = upgrade.await else { return };
         let Ok(parts) = upgraded.downcast::<TokioIo<Stream>>() else { return };
-        let socket = open(&front, source, seat, parts.io.into_inner());
+        let socket = open(&front, source, seat, parts.io.into_inner().without_write_timeout());
         front.tracker.spawn(socket.run(parts.read_buf));
     });
     let head = [(CONNECTION, "Upgrade"), (UPGRADE, "websocket"), (SEC_WEBSOCKET_ACCEPT, accept.as_str())];

@@ -36,7 +36,6 @@ pub(super) struct Socket<S> {
     frames: Frames<S>,
     waiting: Option<Box<Waiting>>,
     unanswered: u8,
-    has_spoken: bool,
     /// A close frame was sent or received.
     is_ending: bool,
     _seat: Seat,
@@ -76,7 +75,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Socket<S> {
             frames,
             waiting: None,
             unanswered: 0,
-            has_spoken: false,
             is_ending: false,
             _seat: seat,
         }
@@ -175,13 +173,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Socket<S> {
     async fn handle(&mut self, event: Event) -> Flow {
         match event {
             Event::Notice(notice) => self.on_notice(notice).await,
-            Event::Text(text) => {
-                if !self.has_spoken {
-                    self.has_spoken = true;
-                    self.mailbox.set_due(None);
-                }
-                self.on_text(&text).await
-            }
+            Event::Text(text) => self.on_text(&text).await,
         }
     }
 
@@ -235,7 +227,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Socket<S> {
         if self.browser.is_some() {
             return self.settle().await;
         }
-        if self.has_spoken { Flow::Continue(()) } else { self.close(CloseCode::Policy, "nothing was said") }
+        let has_role = self.phone.is_some();
+        if has_role { Flow::Continue(()) } else { self.close(CloseCode::Policy, "no role was taken") }
     }
 
     async fn settle(&mut self) -> Flow {

@@ -227,7 +227,7 @@ async fn who_says_nothing_whole_is_closed() {
     silent.expect_close(1008).await;
     pinging.expect_close(1008).await;
     assert_eq!(halfway.close_code().await, 1008);
-    spoke.expect_nothing_more().await;
+    spoke.expect_close(1008).await;
 }
 
 #[tokio::test]
@@ -282,7 +282,7 @@ async fn three_hundred_ready_logins_a_minute_from_one_place_are_enough() {
     let refused = browser.call(&json!({"action": "readyLogin"})).await;
     assert_eq!([&refused["error"], &refused["retryAfter"]], [&json!("too_many_requests"), &json!(60)]);
     server.clock.advance(Duration::from_secs(60));
-    browser.ready_login().await;
+    server.socket().await.ready_login().await;
 }
 
 #[tokio::test]
@@ -301,4 +301,21 @@ async fn wrong_passwords_are_counted_per_place_and_address() {
         assert_eq!([&refused["error"], &refused["retryAfter"]], [&json!("too_many_requests"), &json!(600)]);
     }
     assert_eq!(browser.call(&bob.ask_frame(&uuid)).await["message"], "Message sent");
+}
+
+#[tokio::test]
+async fn a_socket_without_a_role_ends_whatever_it_said() {
+    let server = Server::start(&[("SOCKET__FIRST_MESSAGE", "20s")]).await;
+    let (_ann, mut phone) = server.person_with_phone("ann").await;
+    let (mut idle, mut browser) = (server.socket().await, server.socket().await);
+    browser.ready_login().await;
+    for _ in 0..3 {
+        assert_eq!(idle.refused(&json!({"action": "nonsense"})).await, "unknown_action");
+        let token = json!({"action": "ready", "authToken": "no token"});
+        assert_eq!(idle.refused(&token).await, "not_authenticated");
+    }
+    server.clock.advance(Duration::from_secs(21));
+    idle.expect_close(1008).await;
+    browser.expect_nothing_more().await;
+    phone.socket.expect_nothing_more().await;
 }

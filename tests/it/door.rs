@@ -357,3 +357,46 @@ async fn pages_run_their_own_scripts_only() {
     }
     assert_eq!(server.http.get("/healthz").await.json(), json!({"status": "ok"}) as Value);
 }
+
+/// A connection on which the server has answered, and which stays open.
+async fn connected(server: &Server) -> Option<TcpStream> {
+    let mut stream = TcpStream::connect(server.url().strip_prefix("http://").unwrap()).await.unwrap();
+    let _ = stream.write_all(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n").await;
+    let mut answer = [0; 512];
+    let read = tokio::time::timeout(PATIENCE, stream.read(&mut answer)).await.expect("an answer or the end");
+    matches!(read, Ok(length) if length > 0).then_some(stream)
+}
+
+#[tokio::test]
+async fn a_source_has_so_many_connections_of_any_kind_and_gets_them_back() {
+    let server = Server::start(&[("LIMITS__FACTOR", "1"), ("SERVER__PER_SOURCE", "3")]).await;
+    let socket = server.socket().await;
+    let (first, second) = (connected(&server).await, connected(&server).await);
+    assert!(first.is_some() && second.is_some());
+    assert!(connected(&server).await.is_none(), "a fourth beside a socket and two others");
+    drop(socket);
+    let look = async { while connected(&server).await.is_none() {} };
+    tokio::time::timeout(PATIENCE, look).await.expect("a place is given back");
+}
+
+#[tokio::test]
+async fn a_declared_proxy_has_as_many_connections_as_it_likes() {
+    let settings =
+        [("LIMITS__FACTOR", "1"), ("SERVER__PER_SOURCE", "2"), ("SERVER__TRUSTED_PROXIES", "127.0.0.1")];
+    let server = Server::start(&settings).await;
+    let mut open = Vec::new();
+    for _ in 0..10 {
+        open.push(connected(&server).await.expect("served"));
+    }
+}
+
+#[tokio::test]
+async fn a_client_that_reads_nothing_is_cut_off() {
+    let server = Server::start(&[("SERVER__WRITE_TIMEOUT", "1s")]).await;
+    let mut stream = TcpStream::connect(server.url().strip_prefix("http://").unwrap()).await.unwrap();
+    let requests = "GET /static/js/login_socket.js HTTP/1.1\r\nHost: x\r\n\r\n".repeat(3000);
+    // The server stops reading once its answers are not read, and closes a while later: then writing fails.
+    let ask = async { while stream.write_all(requests.as_bytes()).await.is_ok() {} };
+    tokio::time::timeout(PATIENCE, ask).await.expect("it is cut off");
+    server.http.get("/healthz").await.expect(200);
+}
