@@ -45,6 +45,10 @@ impl Order {
             return Ok(());
         }
         fingerprints::ignore(tx, account.id, self.now.plus(policy.block_for)).await?;
+        // The guesses between are refused logins, which share a row.
+        if !run.is_multiple_of(policy.after) {
+            return Ok(());
+        }
         let source = &self.factor.source;
         let entry = audit::Entry {
             event: "fingerprints.ignored",
@@ -55,9 +59,6 @@ impl Order {
             source,
         };
         audit::record(tx, entry, self.now).await?;
-        if !run.is_multiple_of(policy.after) {
-            return Ok(());
-        }
         mail::notify(tx, account.id, Letter::FingerprintsGuessed { source }, self.now).await
     }
 }
