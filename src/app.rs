@@ -66,7 +66,6 @@ impl Server {
         };
         let bound = format!("{}://{address}", if tls.is_some() { "https" } else { "http" });
         let url = config.server.public_url.clone().unwrap_or_else(|| bound.clone());
-        let origins = Arc::new(origins(&config, &url, address));
         let config = Arc::new(config);
         let auth = Arc::new(open(config.clone(), clock, &url).await?);
         auth.begin_to_serve().await?;
@@ -79,10 +78,7 @@ impl Server {
         };
         let broker = Broker::new(auth.clone(), &bus);
         let (tracker, stop, ended) = (TaskTracker::new(), CancellationToken::new(), CancellationToken::new());
-        let trusted_proxies = config.server.trusted_proxies.clone().into();
-        let (shared, waiting) = (auth.clone(), broker.clone());
-        let http =
-            Http { auth: shared, broker: waiting, public_url: url.as_str().into(), trusted_proxies, origins };
+        let http = parts(auth.clone(), broker.clone(), &url, address);
         let router = router(&config, &http, &tracker);
         let metrics = match config.metrics.listen {
             Some(at) => Some(bind(at, "metrics.listen").await?),
@@ -307,12 +303,26 @@ async fn seal_from_file(config: &Config, store: &Store) -> anyhow::Result<Seals>
     Seals::from_file(file).map_err(|e| unusable(&e).into())
 }
 
-fn origins(config: &Config, url: &str, address: SocketAddr) -> Origins {
+/// What the routes share.
+fn parts(auth: Arc<Auth>, broker: Arc<Broker>, url: &str, address: SocketAddr) -> Http {
+    let config = auth.config.clone();
+    let listed = |allowed: &[String]| Arc::new(origins(&config, url, address, allowed));
+    Http {
+        public_url: url.into(),
+        trusted_proxies: config.server.trusted_proxies.clone().into(),
+        origins: listed(&config.server.allowed_origins),
+        account_origins: listed(&config.server.account_origins),
+        auth,
+        broker,
+    }
+}
+
+fn origins(config: &Config, url: &str, address: SocketAddr, allowed: &[String]) -> Origins {
     let is_local = config.server.public_url.is_none() && address.ip().is_loopback();
     // Without a public URL, `localhost` in the address bar means the same loopback listener.
     let alias = is_local
         .then(|| format!("{}://localhost:{}", url.split(':').next().unwrap_or("http"), address.port()));
-    Origins::new(std::iter::once(url.to_owned()).chain(alias), &config.server.allowed_origins)
+    Origins::new(std::iter::once(url.to_owned()).chain(alias), allowed)
 }
 
 fn router(config: &Config, http: &Http, tracker: &TaskTracker) -> axum::Router {

@@ -1,10 +1,12 @@
 //! Typed settings over the embedded, commented `config.toml`; read and validated once, at start.
 
 mod read;
+mod registration;
 mod smtp;
 mod urls;
 
 pub(crate) use read::default_seal_file;
+pub use registration::Registration;
 pub use smtp::{Protection, Relay};
 pub use urls::{BusUrl, StoreUrl};
 
@@ -85,6 +87,8 @@ sections! {
         public_url: Option<String>,
         #[serde(deserialize_with = "read::origins")]
         allowed_origins: Vec<String>,
+        #[serde(deserialize_with = "read::origins")]
+        account_origins: Vec<String>,
         #[serde(deserialize_with = "read::networks")]
         trusted_proxies: Vec<ipnet::IpNet>,
         #[serde(deserialize_with = "read::span")]
@@ -141,6 +145,7 @@ sections! {
         keep: Duration,
     }
     Accounts {
+        #[serde(deserialize_with = "registration::read")]
         registration: Registration,
         #[serde(deserialize_with = "read::kinds")]
         kinds: Vec<Kind>,
@@ -276,16 +281,6 @@ sections! {
     }
 }
 
-/// Whether strangers may make accounts.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Registration {
-    /// Only operators make accounts.
-    Closed,
-    /// Anybody may.
-    Open,
-}
-
 /// How log lines look.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -330,6 +325,7 @@ impl Config {
         let mut config: Self = figment.extract().map_err(|e| Error(read::explain(e)))?;
         config.without_effect = [later, unread].concat();
         config.validate()?;
+        config.accounts.check()?;
         Ok(config)
     }
 

@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 
+use super::login::OWN_CLIENT;
 use super::{Auth, Error};
+use crate::crypto::jwt::Bearer;
 use crate::domain::factor::Method;
 use crate::domain::ids::SessionId;
 use crate::domain::secret::Password;
@@ -30,10 +32,7 @@ impl Auth {
         if bearer.expired {
             return Err(Error::NotAuthenticated);
         }
-        self.live(bearer.session)
-            .await?
-            .filter(|live| live.account == bearer.account)
-            .ok_or(Error::NotAuthenticated)
+        self.live(bearer.session).await?.filter(|live| is_of(live, &bearer)).ok_or(Error::NotAuthenticated)
     }
 
     /// The live session of a token shown on a socket. An approving phone keeps its first token for ever, so there,
@@ -44,7 +43,7 @@ impl Auth {
     pub(crate) async fn socket_bearer(&self, token: &str) -> Result<Live, Error> {
         let bearer = self.keyring.verify(token).map_err(|_| Error::NotAuthenticated)?;
         let device = bearer.device.ok_or(Error::UnknownDevice)?;
-        let live = self.live(bearer.session).await?.filter(|live| live.account == bearer.account);
+        let live = self.live(bearer.session).await?.filter(|live| is_of(live, &bearer));
         let live = live.ok_or(Error::NotAuthenticated)?;
         if live.device != device {
             return Err(Error::UnknownDevice);
@@ -83,7 +82,7 @@ impl Auth {
     /// the password are looked at again inside of the unit, under the account's lock.
     ///
     /// # Errors
-    /// `NotAuthenticated` when the session has ended meanwhile; `StaleProof`; `BadCredentials` for a password that is
+    /// `WrongClient`; `NotAuthenticated` when the session has ended meanwhile; `StaleProof`; `BadCredentials` for a password that is
     /// wrong or was changed meanwhile; or what `work` says.
     pub(super) async fn as_owner<T, F>(
         &self,
@@ -98,8 +97,11 @@ impl Auth {
             + Send
             + 'static,
     {
+        if !matches!(demand, Demand::Leaving) {
+            live.must_manage()?;
+        }
         let proof = match demand {
-            Demand::Session => Proof::NotNeeded,
+            Demand::Session | Demand::Leaving => Proof::NotNeeded,
             Demand::Fresh(None) => Proof::Recent,
             Demand::Fresh(Some(password)) => {
                 let account = self.prove_own_password(live.account, password, source).await?;
@@ -148,7 +150,21 @@ pub(super) async fn freshen(
     Ok(())
 }
 
+/// Whether a token names this session's account, by its number and by its public name.
+fn is_of(live: &Live, bearer: &Bearer) -> bool {
+    live.account == bearer.account && live.account_uuid == bearer.subject
+}
+
 impl Live {
+    /// Refuses sessions of other clients: who holds one of their tokens, a relying party say, must not change what the
+    /// account can be opened with.
+    ///
+    /// # Errors
+    /// `WrongClient`.
+    pub(crate) fn must_manage(&self) -> Result<(), Error> {
+        if self.client_id == OWN_CLIENT { Ok(()) } else { Err(Error::WrongClient) }
+    }
+
     /// Whether a password or factor was proven in the last five minutes.
     pub(super) fn is_fresh(&self, now: Timestamp) -> bool {
         // Another node's clock, or another request's look at it, may be a little ahead.
@@ -161,6 +177,8 @@ impl Live {
 pub(super) enum Demand<'a> {
     /// A session that lives.
     Session,
+    /// The same for what ends that session and nothing else: a session of any client may do so.
+    Leaving,
     /// A password or factor proven in the last five minutes, or this password now.
     Fresh(Option<&'a Password>),
 }
@@ -169,6 +187,11 @@ impl<'a> Demand<'a> {
     /// A session that lives, and this password if one came: whether it has to be fresh is found out in the unit.
     pub(super) fn session_with(password: Option<&'a Password>) -> Self {
         if password.is_some() { Self::Fresh(password) } else { Self::Session }
+    }
+
+    /// The same, or that it only leaves: what a session of another client may do.
+    pub(super) fn unless_leaving(self, live: &Live, ends_itself_alone: bool) -> Self {
+        if ends_itself_alone && live.must_manage().is_err() { Self::Leaving } else { self }
     }
 }
 

@@ -23,6 +23,8 @@ pub(crate) enum Error {
     WrongAccount,
     NotAuthenticated,
     UnknownDevice,
+    /// The token was made for another client than this service itself.
+    WrongClient,
     /// A password or factor must have been proven in the last five minutes (RFC 9470).
     StaleProof,
     /// Two-factor login is on: these methods.
@@ -85,6 +87,7 @@ impl Error {
             Self::WrongAccount => "wrong_account",
             Self::NotAuthenticated => "not_authenticated",
             Self::UnknownDevice => "unknown_device",
+            Self::WrongClient => "wrong_client",
             Self::StaleProof => "insufficient_user_authentication",
             Self::SecondFactorNeeded(_) => "second_factor_needed",
             Self::InvalidTicket => "invalid_2fa_token",

@@ -8,7 +8,6 @@ use super::login::ByMail;
 use super::mail_login::{TOKEN_CHARS, hash_of};
 use super::mint::CHALLENGE_TRIES;
 use super::{Auth, Credential, Error, First, Login, Minted, first_proof, lookup};
-use crate::config::Registration;
 use crate::crypto::root::RootKeys;
 use crate::crypto::{password, random};
 use crate::domain::account::{Account, Kind, PasswordHash, check_new_password};
@@ -16,7 +15,7 @@ use crate::domain::factor::Method;
 use crate::domain::ids::AccountId;
 use crate::domain::phone::Identifier;
 use crate::domain::secret::{MailAuthToken, Password};
-use crate::domain::text::shown;
+use crate::domain::text::unlinked;
 use crate::domain::time::Timestamp;
 use crate::mail::{self, Letter};
 use crate::store::lapse::{self, Redeemable};
@@ -181,7 +180,7 @@ impl Auth {
         name: &str,
         login: Login,
     ) -> Result<Minted, Error> {
-        if self.config.accounts.registration == Registration::Closed {
+        if !self.config.accounts.is_open_for(&kind) {
             return Err(Error::RegistrationClosed);
         }
         self.limits.count(REGISTRATIONS_PER_SOURCE, login.source)?;
@@ -194,7 +193,7 @@ impl Auth {
             uuid: random::uuid(),
             kind,
             email: auth.email,
-            name: shown(name),
+            name: unlinked(name),
             phone: None,
             password: self.passwords.hash(password).await?,
             verified: true,

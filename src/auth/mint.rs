@@ -10,7 +10,7 @@ pub(super) use check::CHALLENGE_TRIES;
 use std::net::IpAddr;
 use std::time::Duration;
 
-use super::login::{Credential, First, Login, Minted, Wish};
+use super::login::{Credential, First, Login, Minted, OWN_CLIENT, Wish};
 use super::second_factor::SecondFactor;
 use super::{Auth, Error, refresh};
 use crate::crypto::random;
@@ -139,6 +139,7 @@ impl Auth {
             account: live.account,
             account_uuid: live.account_uuid,
             email: live.email,
+            email_verified: live.verified,
             kind_name,
             device: live.device,
             device_name: live.device_name,
@@ -244,7 +245,7 @@ impl Order {
             accounts::set_language(tx, account.id, language).await?;
         }
         let device = devices::insert(tx, account.id, &self.login.device, self.now).await?;
-        let client_id = self.login.client_id.clone().unwrap_or_else(|| "readylogin".to_owned());
+        let client_id = self.login.client_id.clone().unwrap_or_else(|| OWN_CLIENT.to_owned());
         let wishes = match &self.login.wish {
             Wish::Cookie { remember, trust, agent } => Some((*remember, *trust, agent.clone())),
             Wish::AccessToken | Wish::RefreshToken | Wish::TrustedDevice(_) | Wish::Nothing => None,
@@ -290,13 +291,13 @@ impl Order {
         }
         let was_trusted = matches!(self.credential, Credential::Trust(_));
         let two_factor = factors::methods(tx, account.id).await?.iter().any(|method| method.turns_on());
-        let grant = self.claims(&account, device, client_id, proof, session_ends);
         let trusted = trusts_device || (was_trusted && two_factor);
         // As it is now: a mailed code may just have proven its address. Only the wrong passwords are told as they were
         // before this login, which ends them.
         let failed_attempts = account.failed_attempts;
         let account = accounts::by_id(tx, account.id).await?.unwrap_or(account);
         let account = Account { failed_attempts, ..account };
+        let grant = self.claims(&account, device, client_id, proof, session_ends);
         Ok(Filled { grant, account, session_ends, trusted, remember, two_factor })
     }
 
@@ -313,6 +314,7 @@ impl Order {
             account: account.id,
             account_uuid: account.uuid,
             email: account.email.as_given().to_owned(),
+            email_verified: account.verified,
             kind_name: kind.map_or_else(|| account.kind.clone(), |kind| kind.name.clone()),
             device,
             device_name: self.login.device.name.clone(),

@@ -42,7 +42,7 @@ pub(crate) use factors::DoubleAuth;
 pub(crate) use key_change::{Change as KeyChange, jwk_set};
 pub(crate) use keyring::Keyring;
 pub(crate) use limits::Limits;
-pub(crate) use login::{Credential, First, Login, Minted, Wish};
+pub(crate) use login::{Credential, First, Login, Minted, OWN_CLIENT, Wish};
 pub(crate) use password::Passwords;
 
 use crate::clock::Clock;

@@ -33,7 +33,7 @@ impl Auth {
         source: IpAddr,
     ) -> Result<(), Error> {
         let unit = async move |tx: &mut Tx, owner: Owner| end_own_device(tx, &owner, device).await;
-        let demand = Demand::session_with(password);
+        let demand = Demand::session_with(password).unless_leaving(live, device == live.device);
         self.as_owner(live, demand, source, move |tx, owner| Box::pin(async move { unit(tx, owner).await }))
             .await
     }
@@ -74,7 +74,7 @@ impl Auth {
             }
             end_own_device(tx, &owner, live.device).await
         };
-        let demand = Demand::session_with(password);
+        let demand = Demand::session_with(password).unless_leaving(live, !all);
         self.as_owner(live, demand, source, move |tx, owner| Box::pin(async move { unit(tx, owner).await }))
             .await
     }
@@ -103,7 +103,7 @@ impl Auth {
                 None => Ok(Err(Error::NotFound)),
             }
         };
-        let demand = Demand::session_with(password);
+        let demand = Demand::session_with(password).unless_leaving(live, session == live.id);
         self.as_owner(live, demand, source, move |tx, owner| Box::pin(async move { unit(tx, owner).await }))
             .await
     }

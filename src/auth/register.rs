@@ -4,13 +4,12 @@ use std::net::IpAddr;
 
 use super::limits::REGISTRATIONS_PER_SOURCE;
 use super::{Auth, Credential, Error, First, Login};
-use crate::config::Registration;
 use crate::crypto::random;
 use crate::domain::account::{Account, Email, check_new_password};
 use crate::domain::ids::AccountId;
 use crate::domain::language::Language;
 use crate::domain::secret::{AccessToken, Password};
-use crate::domain::text::shown;
+use crate::domain::text::unlinked;
 use crate::mail::{self, Letter};
 use crate::store::{Tx, accounts, audit};
 
@@ -43,7 +42,7 @@ impl Auth {
         name: &str,
         login: Login,
     ) -> Result<AccessToken, Error> {
-        if self.config.accounts.registration == Registration::Closed {
+        if !self.config.accounts.is_open_for(kind) {
             return Err(Error::RegistrationClosed);
         }
         self.limits.count(REGISTRATIONS_PER_SOURCE, login.source)?;
@@ -71,8 +70,11 @@ impl Auth {
     /// Makes an account for a stranger whose surface tells why it can't be made.
     ///
     /// # Errors
-    /// `TooManyRequests`, `Weak`; `RegistrationRefused` for a taken address.
+    /// `RegistrationClosed`, `TooManyRequests`, `Weak`; `RegistrationRefused` for a taken address.
     pub(crate) async fn sign_up(&self, new: NewAccount, source: IpAddr) -> Result<Account, Error> {
+        if !self.config.accounts.is_open_for(&new.kind) {
+            return Err(Error::RegistrationClosed);
+        }
         self.limits.count(REGISTRATIONS_PER_SOURCE, source)?;
         self.add_account(new, &source.to_string()).await
     }
@@ -90,7 +92,7 @@ impl Auth {
             uuid: random::uuid(),
             kind: new.kind,
             email: new.email,
-            name: shown(&new.name),
+            name: unlinked(&new.name),
             phone: new.phone,
             password: hash,
             verified: new.verified,

@@ -53,6 +53,7 @@ pub(super) fn words(error: auth::Error) -> anyhow::Error {
         | Error::WrongAccount
         | Error::NotAuthenticated
         | Error::UnknownDevice
+        | Error::WrongClient
         | Error::StaleProof
         | Error::SecondFactorNeeded(_)
         | Error::InvalidTicket

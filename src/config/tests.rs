@@ -52,6 +52,10 @@ fn a_wrong_setting_is_named() {
     named("[accounts]\nphone_country = \"Switzerland\"", &[], "accounts.phone_country");
     named("", &[("READYLOGIN_ACCOUNTS__PHONE_COUNTRY", "XX")], "READYLOGIN_ACCOUNTS__PHONE_COUNTRY");
     named("[server]\nlistne = \"127.0.0.1:1\"", &[], "listne");
+    named("[accounts]\nregistration = \"ajar\"", &[], "accounts.registration");
+    named("[accounts]\nregistration = []", &[], "accounts.registration");
+    named("[accounts]\nregistration = [\"p\", \"x\"]", &[], "accounts.registration");
+    named("[server]\naccount_origins = [\"shop\"]", &[], "server.account_origins");
     named("[pairing]\nttl = \"soon\"", &[], "pairing.ttl");
     named("[pairing]\nttl = 5", &[], "pairing.ttl");
     named("", &[("READYLOGIN_PAIRING__TTL", "0s")], "READYLOGIN_PAIRING__TTL");

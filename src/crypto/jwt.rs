@@ -39,6 +39,8 @@ pub(crate) struct Names {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Bearer {
     pub(crate) account: AccountId,
+    /// The account's public name, as the token has it.
+    pub(crate) subject: uuid::Uuid,
     pub(crate) device: Option<DeviceId>,
     pub(crate) session: SessionId,
     /// Whether `exp` has passed. Only an approving phone's socket may look past it.
@@ -75,6 +77,7 @@ pub(crate) fn sign(
         "session_uuid": grant.session.0,
         "id": grant.account_uuid,
         "name_device": grant.device_name,
+        "email_verified": grant.email_verified,
     });
     if let Value::Object(fields) = &mut claims {
         // Never over a registered claim, whatever an operator calls a kind.
@@ -118,8 +121,7 @@ pub(crate) struct Verifier<'a> {
 pub(crate) fn verify(by: &Verifier<'_>, head: &Head, token: &str, now: Timestamp) -> Result<Bearer, Invalid> {
     #[derive(Deserialize)]
     struct Claims {
-        #[serde(rename = "sub")]
-        _subject: uuid::Uuid,
+        sub: uuid::Uuid,
         sid: uuid::Uuid,
         account_id: i64,
         device_id: Option<i64>,
@@ -146,6 +148,7 @@ pub(crate) fn verify(by: &Verifier<'_>, head: &Head, token: &str, now: Timestamp
     }
     Ok(Bearer {
         account: AccountId(claims.account_id),
+        subject: claims.sub,
         device: claims.device_id.map(DeviceId),
         session: SessionId(claims.sid),
         expired: now >= claims.exp,

@@ -61,6 +61,8 @@ pub struct Grant {
     pub account_uuid: uuid::Uuid,
     /// Its address, under the kind's name.
     pub email: String,
+    /// Whether that address is proven, now: `email_verified`.
+    pub email_verified: bool,
     /// The kind's name: `patient`.
     pub kind_name: String,
     /// The device that logged in.

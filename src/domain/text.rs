@@ -10,6 +10,33 @@ pub fn shown(text: &str) -> String {
     kept.trim().to_owned()
 }
 
+/// [`shown`], and nothing in it that a mail program or a phone would make a link of: a name must not lead an owner anywhere.
+pub fn unlinked(text: &str) -> String {
+    without_links(&shown(text)).trim().to_owned()
+}
+
+/// `text` with a space for each character that holds a link together: a dot before anything but a digit (`128.0` is a
+/// version, `evil.example` a host), a colon that something follows (`https:`), and slashes in a row.
+pub fn without_links(text: &str) -> String {
+    let chars: Vec<char> = text.chars().collect();
+    let at = |place: usize| chars.get(place).copied();
+    let joins = |place: usize, c: char| {
+        let next = at(place + 1);
+        match c {
+            // Other scripts' full stops separate the labels of a host too (UTS 46).
+            '.' | '\u{2024}' | '\u{3002}' | '\u{fe52}' | '\u{ff0e}' | '\u{ff61}' => {
+                next.is_some_and(|next| next.is_alphabetic() || !next.is_ascii() && !next.is_whitespace())
+            }
+            ':' | '\u{fe55}' | '\u{ff1a}' => {
+                next.is_some_and(|next| !next.is_whitespace() && !next.is_ascii_digit())
+            }
+            '/' | '\\' | '\u{ff0f}' => next == Some(c) || place > 0 && at(place - 1) == Some(c),
+            _ => false,
+        }
+    };
+    chars.iter().enumerate().map(|(place, c)| if joins(place, *c) { ' ' } else { *c }).collect()
+}
+
 fn is_unsafe(c: char) -> bool {
     c.is_control()
         || matches!(c,
@@ -22,6 +49,26 @@ fn is_unsafe(c: char) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_name_holds_nothing_that_becomes_a_link() {
+        for (text, kept) in [
+            ("win at https://evil.example/x", "win at https   evil example/x"),
+            ("www.evil.example", "www evil example"),
+            ("evil.\u{200b}example", "evil example"),
+            ("evil\u{3002}example\u{ff0e}org", "evil example org"),
+            ("mailto:ann@evil.example", "mailto ann@evil example"),
+            ("evil.xn--p1ai", "evil xn--p1ai"),
+            ("\\\\evil\\x", "evil\\x"),
+            ("Firefox 128.0.1, Android 14.1", "Firefox 128.0.1, Android 14.1"),
+            ("St. Gallen. Zürich", "St. Gallen. Zürich"),
+            ("Room: 12:30 w/ 2 screens", "Room: 12:30 w/ 2 screens"),
+            ("東京。", "東京。"),
+        ] {
+            assert_eq!(unlinked(text), kept);
+            assert_eq!(unlinked(kept), kept, "once more changes nothing");
+        }
+    }
 
     #[test]
     fn what_is_shown_can_neither_reorder_nor_forge() {

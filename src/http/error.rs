@@ -89,6 +89,7 @@ fn outside(error: &Error) -> (StatusCode, &'static str) {
         Error::Busy(_) => (StatusCode::SERVICE_UNAVAILABLE, "Busy, try again"),
         Error::NotAuthenticated => (StatusCode::UNAUTHORIZED, "Not authenticated"),
         Error::StaleProof => (StatusCode::UNAUTHORIZED, "Prove your password again"),
+        Error::WrongClient => (StatusCode::FORBIDDEN, "this token was made for another client"),
         Error::UnknownDevice => (StatusCode::NOT_FOUND, "Device not found"),
         Error::InvalidTicket => (StatusCode::BAD_REQUEST, "invalid 2FA token"),
         Error::InvalidCode | Error::CodeExpired | Error::TooManyTries => {

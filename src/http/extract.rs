@@ -12,7 +12,7 @@ use serde::de::DeserializeOwned;
 
 use super::Http;
 use super::error::Refusal;
-use crate::auth::Error;
+use crate::auth::{Error, OWN_CLIENT};
 use crate::domain::language::Language;
 use crate::net::json::{self, BadJson};
 use crate::net::{Peer, client_address};
@@ -38,6 +38,17 @@ pub(super) struct Client {
     pub(super) agent: String,
     /// The best of `Accept-Language`.
     pub(super) language: Option<Language>,
+    /// The origin of the page that asks, unless its logins may manage accounts.
+    foreign_origin: Option<String>,
+}
+
+impl Client {
+    /// For which client a login from here is. A page of another origin can't pass for this service itself, whatever it
+    /// names: its browser says where it is from.
+    pub(super) fn client_id(&self, named: Option<String>) -> Option<String> {
+        let Some(origin) = &self.foreign_origin else { return named };
+        named.filter(|name| name != OWN_CLIENT).or_else(|| Some(origin.clone()))
+    }
 }
 
 /// The one variable part of a path; what can't be one is 404.
@@ -86,7 +97,8 @@ impl FromRequestParts<Http> for Client {
         let source = client_address(&parts.headers, peer, &http.trusted_proxies);
         let agent =
             parts.headers.get(USER_AGENT).and_then(|v| v.to_str().ok()).unwrap_or_default().to_owned();
-        Ok(Self { source, agent, language: language(&parts.headers) })
+        let foreign_origin = http.account_origins.foreign(&parts.headers);
+        Ok(Self { source, agent, language: language(&parts.headers), foreign_origin })
     }
 }
 

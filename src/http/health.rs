@@ -8,7 +8,7 @@ use axum::response::{IntoResponse as _, Response};
 use serde_json::json;
 
 use super::Http;
-use crate::config::Registration;
+use crate::domain::account::Kind;
 
 /// The process answers.
 pub(super) async fn alive() -> Response {
@@ -36,10 +36,9 @@ pub(super) async fn jwks(State(http): State<Http>) -> Response {
 pub(super) async fn settings(State(http): State<Http>) -> Response {
     let accounts = &http.auth.config.accounts;
     let kinds: Vec<_> = accounts.kinds.iter().map(|kind| json!({"id": kind.id, "name": kind.name})).collect();
-    let registration = match accounts.registration {
-        Registration::Closed => "closed",
-        Registration::Open => "open",
-    };
-    Json(json!({"kinds": kinds, "registration": registration, "publicUrl": &*http.public_url}))
+    let is_open = |kind: &Kind| accounts.is_open_for(&kind.id);
+    let registration = if accounts.kinds.iter().any(is_open) { "open" } else { "closed" };
+    let open: Vec<_> = accounts.kinds.iter().filter(|kind| is_open(kind)).map(|kind| &kind.id).collect();
+    Json(json!({"kinds": kinds, "registration": registration, "registrationKinds": open, "publicUrl": &*http.public_url}))
         .into_response()
 }

@@ -13,7 +13,7 @@ use crate::auth::{Credential, Error, First, Login, Wish};
 use crate::domain::device::{DeviceFacts, from_user_agent};
 use crate::domain::phone::Identifier;
 use crate::domain::secret::{AccessToken, BackupCode, OneTimeCode, Password, Ticket};
-use crate::domain::text::shown;
+use crate::domain::text::{shown, unlinked};
 
 /// A ticket in base64url: 256 bits.
 const TICKET_CHARS: usize = 43;
@@ -160,13 +160,14 @@ impl Said {
     pub(super) fn facts(self, client: &Client) -> DeviceFacts {
         let (agent_os, agent_browser) = from_user_agent(&client.agent);
         let (os, browser) = (self.os.unwrap_or(agent_os), self.browser.unwrap_or(agent_browser));
+        // What owners read in letters and on their phones.
         DeviceFacts {
-            device_type: self.device_type.unwrap_or_default(),
-            name: self.name.unwrap_or_else(|| named(&browser, &os)),
-            location: self.location.unwrap_or_default(),
+            device_type: unlinked(&self.device_type.unwrap_or_default()),
+            name: unlinked(&self.name.unwrap_or_else(|| named(&browser, &os))),
+            location: unlinked(&self.location.unwrap_or_default()),
             ip: client.source.to_string(),
-            os,
-            browser,
+            os: unlinked(&os),
+            browser: unlinked(&browser),
         }
     }
 }
@@ -220,7 +221,7 @@ impl LoginBody {
         };
         Login {
             device: device.facts(client),
-            client_id: said(&self.client_id),
+            client_id: client.client_id(said(&self.client_id)),
             source: client.source,
             language: client.language,
             wish: Wish::AccessToken,

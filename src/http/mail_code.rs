@@ -92,7 +92,7 @@ macro_rules! with_device {
                 };
                 Login {
                     device: device.facts(client),
-                    client_id: said(&self.client_id),
+                    client_id: client.client_id(said(&self.client_id)),
                     source: client.source,
                     language: client.language,
                     wish: Wish::RefreshToken,
@@ -176,8 +176,11 @@ async fn create(
     client: Client,
     Json(body): Json<CreateBody>,
 ) -> Result<Response, Refusal> {
-    let kinds = &http.auth.config.accounts.kinds;
-    let kind = kinds.iter().find(|known| body.kind.as_ref().is_none_or(|wanted| known.id == *wanted));
+    let config = &http.auth.config;
+    let kind = match &body.kind {
+        Some(wanted) => config.kind(wanted),
+        None => config.accounts.kind_to_register(),
+    };
     let kind = kind.ok_or(Refusal::BadField)?.id.clone();
     let (login, name) = (body.login(&client), body.name.unwrap_or_default());
     let (token, password) = (MailAuthToken::new(body.token), Password::new(body.password));

@@ -47,6 +47,8 @@ pub(crate) struct Http {
     pub(crate) public_url: Arc<str>,
     pub(crate) trusted_proxies: Arc<[ipnet::IpNet]>,
     pub(crate) origins: Arc<Origins>,
+    /// The origins whose logins may manage accounts.
+    pub(crate) account_origins: Arc<Origins>,
 }
 
 /// Every route but the socket's.

@@ -64,6 +64,7 @@ impl Provider {
 
 async fn enable(State(http): State<Http>, headers: HeaderMap, client: Client) -> Result<StatusCode, Refused> {
     let live = bearer(&http, &headers).await?;
+    live.must_manage()?;
     let profile = http.auth.profile(&live).await?;
     if !profile.account.verified {
         return Err(text(StatusCode::BAD_REQUEST, "Email is not verified."));
@@ -162,7 +163,7 @@ async fn confirm_login(
     let provider = Provider::parse(&provider).ok_or_else(invalid)?;
     let login = Login {
         device: device_of(&client),
-        client_id: None,
+        client_id: client.client_id(None),
         source: client.source,
         language: client.language,
         wish: Wish::RefreshToken,

@@ -7,6 +7,7 @@ use super::html::{escaped, numeral, page, paragraph};
 use super::templates::{Words, labels, repeated, words};
 use crate::domain::factor::Method;
 use crate::domain::language::Language;
+use crate::domain::text::without_links;
 use crate::domain::time::Timestamp;
 
 /// An occasion to write. Texts in it are fit to be shown.
@@ -237,11 +238,13 @@ impl<'a> Letter<'a> {
     }
 }
 
-/// A name that a client chose: one line, without the quotation marks of any language, and without a run of digits that
-/// could be taken for a code.
+/// A name that a client chose: one line, without the quotation marks of any language, without anything that becomes a link,
+/// and without a run of digits that could be taken for a code.
 pub(super) fn quotable(name: &str) -> String {
     let (mut out, mut run) = (String::with_capacity(name.len()), 0);
-    for c in name.chars().filter(|c| !c.is_control() && !"\"„“”«»\u{2028}\u{2029}".contains(*c)) {
+    let bare = name.chars().filter(|c| !c.is_control() && !"\"„“”«»\u{2028}\u{2029}".contains(*c));
+    // Names of an older release may hold links, and what was just left out may have kept one apart.
+    for c in without_links(&bare.collect::<String>()).chars() {
         run = if c.is_numeric() { run + 1 } else { 0 };
         if run == 6 {
             out.push('…');

@@ -6,6 +6,8 @@ use axum::http::header::ORIGIN;
 use axum::http::{HeaderMap, HeaderName};
 use ipnet::IpNet;
 
+use crate::domain::text::shown;
+
 /// The other end of the TCP connection; in every request's extensions.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Peer(pub(crate) SocketAddr);
@@ -70,6 +72,15 @@ impl Origins {
     /// Whether this origin is listed.
     pub(crate) fn knows(&self, origin: &str) -> bool {
         self.0.iter().any(|known| known.eq_ignore_ascii_case(origin))
+    }
+
+    /// The origin that a browser sent if it is not listed; whatever is no single origin is `null`.
+    pub(crate) fn foreign(&self, headers: &HeaderMap) -> Option<String> {
+        let mut sent = headers.get_all(ORIGIN).into_iter();
+        let (first, second) = (sent.next()?, sent.next());
+        let origin = first.to_str().ok().filter(|_| second.is_none()).map(shown);
+        let origin = origin.filter(|origin| !origin.is_empty()).unwrap_or_else(|| "null".to_owned());
+        (!self.knows(&origin)).then_some(origin)
     }
 
     /// Whether the request may go on: no `Origin` (no browser page sent it), or one that is listed. `null` never is.

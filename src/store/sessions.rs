@@ -16,7 +16,7 @@ macro_rules! live {
         concat!(
             "SELECT s.account_id, s.device_id, s.client_id, s.amr, s.acr, s.auth_time, s.proved_at, s.expires_at, \
              d.approving_since, d.name, a.kind, a.email, a.uuid, d.seen_ip, s.uuid, s.created_at, s.renewed_at, s.ip, s.agent, \
-             d.seen_at",
+             d.seen_at, a.verified",
             $more,
             " FROM sessions s JOIN accounts a ON a.id = s.account_id JOIN devices d ON d.id = s.device_id WHERE ",
             $key,
@@ -87,6 +87,8 @@ pub(crate) struct Live {
     pub(crate) account_uuid: uuid::Uuid,
     pub(crate) kind: String,
     pub(crate) email: String,
+    /// Whether that address is proven.
+    pub(crate) verified: bool,
     pub(crate) device: DeviceId,
     pub(crate) device_name: String,
     /// Whether its device may approve logins.
@@ -168,10 +170,10 @@ pub(crate) async fn list(tx: &mut Tx, account: AccountId, now: Timestamp) -> Res
     let listed = |row: &Row| {
         Ok(Listed {
             live: read(row)?,
-            device_type: row.get(20)?,
-            os: row.get(21)?,
-            browser: row.get(22)?,
-            location: row.get(23)?,
+            device_type: row.get(21)?,
+            os: row.get(22)?,
+            browser: row.get(23)?,
+            location: row.get(24)?,
         })
     };
     tx.all(OF_ACCOUNT, [arg(account.0), arg(now)]).await?.iter().map(listed).collect()
@@ -284,6 +286,7 @@ fn read(row: &Row) -> Result<Live, Error> {
         device_name: row.get(9)?,
         kind: row.get(10)?,
         email: row.get(11)?,
+        verified: row.get::<i64>(20)? != 0,
         account_uuid: row.get::<String>(12)?.parse().map_err(damaged)?,
     })
 }

@@ -13,7 +13,7 @@ use crate::domain::ids::PairingId;
 use crate::domain::pairing::Browser;
 use crate::domain::phone::Identifier;
 use crate::domain::secret::{AccessToken, Password, ResumeSecret};
-use crate::domain::text::shown;
+use crate::domain::text::unlinked;
 
 /// `readyLogin` and `resumeLogin` on one socket in a minute.
 const HELLOS_A_MINUTE: u32 = 20;
@@ -63,7 +63,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Socket<S> {
             old.abandon(&self.broker).await?;
         }
         let ip = self.source.to_string();
-        let browser = Browser { os: shown(os), browser: shown(browser), location: shown(location), ip };
+        let browser =
+            Browser { os: unlinked(os), browser: unlinked(browser), location: unlinked(location), ip };
         let session = BrowserSession::open(&self.broker, browser, &self.mailbox)?;
         Ok(self.welcome(session))
     }

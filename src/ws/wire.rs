@@ -235,6 +235,7 @@ pub(super) fn error(error: &Error) -> String {
         Error::Busy(_) => "Busy, try again",
         // What no action of the socket leads to is nobody's business out there.
         Error::SecondFactorNeeded(_)
+        | Error::WrongClient
         | Error::InvalidTicket
         | Error::InvalidBackupCode
         | Error::InvalidCode

@@ -164,13 +164,14 @@ const DEFAULT_KINDS = [
 /**
  * What the pages need to know of the server. Never rejects: a page with defaults beats no page.
  * @param {{server?: string}} [options]
- * @returns {Promise<{kinds: {id: string, name: string}[], registration: string, publicUrl: string}>}
+ * @returns {Promise<{kinds: {id: string, name: string}[], registration: string, registrationKinds: string[], publicUrl: string}>}
  */
 export async function settings({ server = '' } = {}) {
   const known = await request('/settings.json', { server }).catch(() => null);
   return {
     kinds: known?.kinds?.length ? known.kinds : DEFAULT_KINDS,
     registration: known?.registration ?? 'closed',
+    registrationKinds: known?.registrationKinds ?? [],
     publicUrl: (known?.publicUrl || server || location.origin).replace(/\/+$/, ''),
   };
 }

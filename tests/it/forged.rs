@@ -206,6 +206,8 @@ async fn claims_that_are_wrong_or_missing_are_refused_though_the_signature_is_ri
         ("iat", json!(now + 60)),
         ("sub", json!("ann@example.org")),
         ("sub", json!("")),
+        ("sub", json!(uuid::Uuid::new_v4())),
+        ("sub", bobs["sub"].clone()),
         ("sid", json!(uuid::Uuid::new_v4())),
         ("sid", bobs["sid"].clone()),
         ("account_id", bobs["account_id"].clone()),
@@ -223,4 +225,19 @@ async fn claims_that_are_wrong_or_missing_are_refused_though_the_signature_is_ri
     for other in [json!([claims]), json!("claims"), json!(1), Value::Null, json!({})] {
         check(http, &signed(&header, &other, &key), 401, "claims of another form").await;
     }
+}
+
+#[tokio::test]
+async fn a_rightly_signed_token_with_another_subject_is_nobody_s_on_a_socket_either() {
+    let server = Server::start(&[]).await;
+    let (ann, bob) = (server.person("ann").await, server.person("bob").await);
+    let (header, claims, key) = (part(&ann.token, 0), part(&ann.token, 1), own_key(&server).await);
+    for subject in [json!(uuid::Uuid::new_v4()), part(&bob.token, 1)["sub"].clone()] {
+        let mut wrong = claims.clone();
+        wrong["sub"] = subject;
+        let ready = json!({"action": "ready", "authToken": signed(&header, &wrong, &key)});
+        assert_eq!(server.socket().await.refused(&ready).await, "not_authenticated");
+    }
+    let ready = json!({"action": "ready", "authToken": signed(&header, &claims, &key)});
+    assert_eq!(server.socket().await.call(&ready).await["message"], "Connection ready");
 }

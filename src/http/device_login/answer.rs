@@ -168,6 +168,7 @@ fn outside(error: &Error) -> (StatusCode, Text) {
         | Error::NotAnEmailMethod => (StatusCode::UNAUTHORIZED, Text::WrongCode),
         Error::NotAnAddress | Error::Weak(_) => (StatusCode::UNPROCESSABLE_ENTITY, Text::BadField),
         Error::RegistrationClosed | Error::RegistrationRefused => (StatusCode::FORBIDDEN, Text::NotNow),
+        Error::WrongClient => (StatusCode::FORBIDDEN, Text::WrongClient),
         Error::UnknownDevice | Error::NotFound => (StatusCode::NOT_FOUND, Text::NotFound),
         Error::Expired
         | Error::NotAsked

@@ -115,6 +115,6 @@ impl Fields {
     /// The login that a body and its sender describe.
     pub(super) fn facts(&mut self, client: &Client) -> Result<super::Facts, Refused> {
         let device = self.device()?.facts(client);
-        Ok(super::Facts { device, client_id: self.shown("client_id")? })
+        Ok(super::Facts { device, client_id: client.client_id(self.shown("client_id")?) })
     }
 }

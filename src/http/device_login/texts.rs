@@ -25,6 +25,7 @@ pub(super) enum Text {
     Busy,
     NotAuthenticated,
     StaleProof,
+    WrongClient,
     NotFound,
     NotNow,
     Internal,
@@ -143,6 +144,12 @@ impl Text {
                 "Confirmez votre mot de passe.",
                 "Bestätigen Sie Ihr Passwort.",
                 "Confirme su contraseña.",
+            ],
+            Self::WrongClient => [
+                "This token was made for another client.",
+                "Ce jeton a été émis pour un autre client.",
+                "Dieses Token wurde für einen anderen Client ausgestellt.",
+                "Este token se emitió para otro cliente.",
             ],
             Self::NotFound => ["Not found.", "Introuvable.", "Nicht gefunden.", "No encontrado."],
             Self::NotNow => [

@@ -134,12 +134,16 @@ impl IntoResponse for Refused {
 }
 
 /// Status, code and words of CONTRACT.md section 6.
+#[expect(clippy::too_many_lines, reason = "a table: an arm for each refusal")]
 fn outside(error: &Error) -> (StatusCode, &'static str, &'static str) {
     const BAD: StatusCode = StatusCode::BAD_REQUEST;
     const NOT: StatusCode = StatusCode::UNAUTHORIZED;
     const INTERNAL: (StatusCode, &str, &str) =
         (StatusCode::INTERNAL_SERVER_ERROR, "INTERNAL_SERVER_ERROR", "Internal Server Error");
     match error {
+        Error::WrongClient => {
+            (StatusCode::FORBIDDEN, "WRONG_CLIENT", "This token was made for another client")
+        }
         Error::BadCredentials => (BAD, "INVALID_PASSWORD", "Invalid password"),
         Error::Disabled | Error::NotAuthenticated => (NOT, "UNAUTHORIZED", "Unauthorized"),
         Error::StaleProof => (NOT, "SESSION_NOT_FRESH", "Session is not fresh"),

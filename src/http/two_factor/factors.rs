@@ -28,7 +28,7 @@ pub(super) async fn enable(
     let method = body.choice("method", &["otp", "totp"]).unwrap_or("totp");
     let issuer = body.optional_text("issuer").map(|issuer| shown(&issuer)).filter(|text| !text.is_empty());
     body.finish()?;
-    let session = asker.must(&http).await?;
+    let session = asker.owner(&http).await?;
     let consent = Consent { password: Some(&password), source: client.source };
     if method == "otp" {
         let token = fresh_session_token();
@@ -56,7 +56,7 @@ pub(super) async fn totp_uri(
 ) -> Result<Response, Refused> {
     let password = Password::new(body.text("password"));
     body.finish()?;
-    let session = asker.must(&http).await?;
+    let session = asker.owner(&http).await?;
     let profile = http.auth.profile(&session.live).await?;
     if !profile.has(Method::Authenticator) && !profile.sets_app_up {
         return Err(Error::TotpNotEnabled.into());
@@ -73,7 +73,7 @@ pub(super) async fn new_backup_codes(
 ) -> Result<Response, Refused> {
     let password = Password::new(body.text("password"));
     body.finish()?;
-    let session = asker.must(&http).await?;
+    let session = asker.owner(&http).await?;
     if !http.auth.profile(&session.live).await?.two_factor() {
         return Err(Refused::NOT_ENABLED);
     }
@@ -91,7 +91,7 @@ pub(super) async fn disable(
 ) -> Result<Response, Refused> {
     let password = Password::new(body.text("password"));
     body.finish()?;
-    let session = asker.must(&http).await?;
+    let session = asker.owner(&http).await?;
     let token = fresh_session_token();
     http.auth.disable_two_factor(&session.live, &password, &token, client.source).await?;
     http.broker.account_changed(session.live.account);

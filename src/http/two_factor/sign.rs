@@ -37,12 +37,16 @@ pub(super) async fn up(
     let kind = body.optional_text("type");
     body.finish()?;
     check_callback(&http, callback.as_deref())?;
-    if http.auth.config.accounts.registration == Registration::Closed {
+    let config = &http.auth.config;
+    // Where no kind is open nothing else is looked at.
+    if config.accounts.registration == Registration::Closed {
         return Err(Error::RegistrationClosed.into());
     }
     let email = Email::parse(&email).ok_or(Refused::INVALID_EMAIL)?;
-    let kinds = &http.auth.config.accounts.kinds;
-    let kind = kinds.iter().find(|known| kind.as_ref().is_none_or(|wanted| known.id == *wanted));
+    let kind = match &kind {
+        Some(wanted) => config.kind(wanted),
+        None => config.accounts.kind_to_register(),
+    };
     let kind = kind.ok_or_else(|| Refused::validation(&["[body.type] Invalid option".to_owned()]))?;
     let new = NewAccount {
         kind: kind.id.clone(),

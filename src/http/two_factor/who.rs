@@ -70,6 +70,13 @@ impl Asker {
         self.session(http).await?.ok_or(Refused::UNAUTHORIZED)
     }
 
+    /// The session there must be, for what manages the account: not one of another client.
+    pub(super) async fn owner(&self, http: &Http) -> Result<Session, Refused> {
+        let session = self.must(http).await?;
+        session.live.must_manage()?;
+        Ok(session)
+    }
+
     /// The session, or else the sign-in under way, there must be.
     pub(super) async fn who(&self, http: &Http) -> Result<Who, Refused> {
         if let Some(session) = self.session(http).await? {

@@ -26,6 +26,8 @@ pub(super) enum Refused {
     Text(StatusCode, &'static str),
     /// A bare status as a problem document.
     Problem { status: StatusCode, challenge: Option<&'static str>, wait: Option<u64>, is_stale: bool },
+    /// A token of another client.
+    WrongClient,
     /// Fields that are missing or of the wrong type.
     Fields(BTreeMap<String, Vec<String>>),
 }
@@ -58,6 +60,7 @@ impl From<Error> for Refused {
             Error::Disabled => {
                 return text(StatusCode::FORBIDDEN, "Not authorized, this account is disable");
             }
+            Error::WrongClient => return Self::WrongClient,
             Error::BadCredentials => return text(StatusCode::UNAUTHORIZED, "Invalid credentials"),
             Error::NotAuthenticated => return Self::challenged("Bearer error=\"invalid_token\""),
             Error::StaleProof => StatusCode::UNAUTHORIZED,
@@ -143,6 +146,10 @@ impl IntoResponse for Refused {
                     headers.insert(WWW_AUTHENTICATE, stale.unwrap_or(challenge));
                 }
                 response
+            }
+            Self::WrongClient => {
+                let body = json!({"title": "Forbidden", "status": 403, "error": Error::WrongClient.code()});
+                document(StatusCode::FORBIDDEN, body)
             }
             Self::Fields(errors) => {
                 let title = "One or more validation errors occurred.";

@@ -152,7 +152,8 @@ async fn what_two_factor_login_does_to_an_account_is_told() {
 
 #[tokio::test]
 async fn an_account_s_kind_is_told_by_name_and_place() {
-    let server = Server::start(&[("ACCOUNTS__KINDS", "p, n:nurse, d")]).await;
+    let settings = [("ACCOUNTS__KINDS", "p, n:nurse, d"), ("ACCOUNTS__REGISTRATION", "p, n, d")];
+    let server = Server::start(&settings).await;
     for (kind, name, place) in [("p", "Patient", 1), ("n", "Nurse", 2), ("d", "Doctor", 3)] {
         let person = server.person_of(kind, "ann").await;
         let account =

@@ -94,7 +94,7 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    /// A server with cheap password hashes, open registration and no rate limits; `settings` are `SECTION__KEY` pairs
+    /// A server with cheap password hashes, registration open for p, d and a, and no rate limits; `settings` are `SECTION__KEY` pairs
     /// that override these.
     pub(crate) async fn start(settings: &[(&str, &str)]) -> Self {
         Self::start_with(settings, Clock::manual(START)).await
@@ -203,7 +203,7 @@ pub(crate) fn all_settings(
         ("SERVER__LISTEN", "127.0.0.1:0"),
         ("STORE__URL", store),
         ("KEYS__SEAL_FILE", &seal),
-        ("ACCOUNTS__REGISTRATION", "open"),
+        ("ACCOUNTS__REGISTRATION", "p,d,a"),
         ("PASSWORD__MEMORY_KIB", "64"),
         ("PASSWORD__ITERATIONS", "1"),
         ("LIMITS__FACTOR", "0"),
