@@ -27,6 +27,7 @@ mod cors;
 mod cost;
 mod counters;
 mod device_login;
+mod documents;
 mod door;
 mod durable;
 mod ending_devices;
