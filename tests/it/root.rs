@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::harness::{Person, Server, Socket, await_number, eventually, execute, mailed_words, number, run};
+use crate::harness::{
+    PASSWORD, Person, Server, Socket, await_number, eventually, execute, mailed_words, number, run,
+};
 
 const DAY: Duration = Duration::from_secs(86_400);
 const ROOTS: &str = "SELECT COUNT(*) FROM server_secrets WHERE name LIKE 'root%'";
@@ -34,11 +36,24 @@ async fn browser(server: &Server) -> (Socket, Value) {
 
 #[tokio::test]
 async fn values_made_before_a_root_rotation_stay_good() {
-    let server = Server::start_with(&[], readylogin::clock::Clock::system()).await;
+    let server = Server::start_with(&[("REFRESH__GRACE", "1h")], readylogin::clock::Clock::system()).await;
     let (ann, mut phone) = server.person_with_phone("ann").await;
     let code = phone.approved_code(&server, &ann).await;
     let (lost, hello) = browser(&server).await;
     drop(lost);
+    let bob = server.person("bob").await;
+    bob.turn_mail_on(&server, &bob.token).await;
+    let trusted =
+        json!({"identifier": bob.email, "password": PASSWORD, "device_fingerprint": "HJJKJ6-BKJLOI-12"});
+    server.http.post("/api/v1/auth/login", &trusted).await.expect(202);
+    let mut verify = trusted.clone();
+    verify["otp"] = json!(bob.login_code(&server).await);
+    let session = server.http.post("/api/v1/auth/2fa/verify", &verify).await.expect(200).json();
+    let refresh = json!({"refresh_token": session["refresh_token"]});
+    let successor = server.http.post("/api/v1/auth/refresh", &refresh).await.expect(200).json();
+    let zoe = server.person("zoe").await;
+    zoe.turn_mail_on(&server, &zoe.token).await;
+    let mailed = zoe.login_code(&server).await;
     let carl = server.person("carl").await;
     let words = server.http.ask_words(&carl.email).await.expect(200).json();
 
@@ -53,6 +68,11 @@ async fn values_made_before_a_root_rotation_stay_good() {
     assert_eq!(reply["message"], "Connection ready", "{reply}");
     let shown = mailed_words(&server, &carl.email).await;
     server.http.show_words(&shown, words["mailLoginToken"].as_str().unwrap()).await.expect(200);
+
+    server.http.post("/api/v1/auth/login", &trusted).await.expect(200);
+    let again = server.http.post("/api/v1/auth/refresh", &refresh).await.expect(200).json();
+    assert_eq!(again["refresh_token"], successor["refresh_token"]);
+    zoe.post("email_2fa", &json!({"token_2fa": mailed})).await.token();
 
     // New values are made and taken, too.
     let code = phone.approved_code(&server, &ann).await;

@@ -120,15 +120,16 @@ impl Order {
         account: &Account,
         fingerprint: &Fingerprint,
     ) -> Result<(), store::Error> {
-        let (hash, name) = (self.device_hash(account, fingerprint), &self.login.device.name);
+        let hash = self.factor.root.mac(TRUSTED, &device_parts(account, fingerprint));
+        let name = &self.login.device.name;
         trusts::put(tx, self.term(account), &hash, name, self.now).await?;
         self.tell_of_trust(tx, account).await
     }
 
-    /// How a device's trust is kept: keyed, since what clients say of themselves is easily guessed, and by account.
-    pub(super) fn device_hash(&self, account: &Account, fingerprint: &Fingerprint) -> [u8; 32] {
-        let parts = [account.uuid.as_bytes().as_slice(), fingerprint.expose().as_bytes()];
-        self.factor.root.mac("trusted device", &parts)
+    /// The hashes by which a device's trust may be kept: by the root key in force first, then by those before a rotation.
+    /// They are keyed, since a fingerprint is easily guessed, and bound to the account.
+    pub(super) fn device_hashes(&self, account: &Account, fingerprint: &Fingerprint) -> Vec<[u8; 32]> {
+        self.factor.root.macs(TRUSTED, &device_parts(account, fingerprint))
     }
 
     async fn tell_of_trust(&self, tx: &mut Tx, account: &Account) -> Result<(), store::Error> {
@@ -137,4 +138,11 @@ impl Order {
         let letter = Letter::DeviceTrusted { device: name, source: &self.login.device.ip };
         mail::notify(tx, account.id, letter, self.now).await
     }
+}
+
+/// The purpose of the hash by which a device's trust is kept.
+const TRUSTED: &str = "trusted device";
+
+fn device_parts<'a>(account: &'a Account, fingerprint: &'a Fingerprint) -> [&'a [u8]; 2] {
+    [account.uuid.as_bytes(), fingerprint.expose().as_bytes()]
 }

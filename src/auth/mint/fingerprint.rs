@@ -18,12 +18,13 @@ impl Order {
         if self.ignores_fingerprints(fingerprints::find(tx, account.id).await?) {
             return Ok(false);
         }
-        let hash = self.device_hash(account, fingerprint);
-        if trusts::used(tx, account.id, &hash, &self.login.device.ip, self.now).await? {
-            fingerprints::forgive(tx, account.id).await?;
-            return Ok(true);
+        for hash in self.device_hashes(account, fingerprint) {
+            if trusts::used(tx, account.id, &hash, &self.login.device.ip, self.now).await? {
+                fingerprints::forgive(tx, account.id).await?;
+                return Ok(true);
+            }
+            lapse::note(tx, lapse::Redeemable::Trust(hash), self.now).await?;
         }
-        lapse::note(tx, lapse::Redeemable::Trust(hash), self.now).await?;
         self.count_guess(tx, account).await?;
         Ok(false)
     }
