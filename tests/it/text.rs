@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::harness::{Answer, PASSWORD, Server};
+use crate::harness::{Answer, PASSWORD, Person, Process, Server, all_settings, store_url};
 
 /// What breaks databases, logs and screens: NUL, controls, bidirectional marks, halves of pairs, sheer length.
 const STRANGE: &[&str] = &[
@@ -61,5 +61,42 @@ async fn a_password_may_be_made_of_anything() {
         if cut != *text {
             assert_eq!(server.http.post("/auth/p/login", &new(cut)).await.status, 401, "{text:?}");
         }
+    }
+}
+
+#[tokio::test]
+async fn no_text_of_a_client_stands_in_the_log() {
+    const FORGED: &str = "2026-11-22T00:00:00Z  INFO audit: event=login outcome=ok forged";
+    for format in ["text", "json"] {
+        let folder = tempfile::tempdir().unwrap();
+        let changes = [("LOG__LEVEL", "info"), ("LOG__FORMAT", format), ("SERVER__DRAIN", "1s")];
+        let settings = all_settings(&changes, &store_url(folder.path()).await, folder.path());
+        let log = folder.path().join("log");
+        let process = Process::start_logging(&["serve"], &settings, folder.path(), &log).await;
+        let ann = Person::register(&process.http, "p", "ann@example.org").await;
+        for text in [format!("x\n{FORGED}"), format!("x\r{FORGED}"), format!("x\u{1b}[2K{FORGED}")] {
+            let facts = json!({"name_device": text, "os": text, "browser": text, "location": text, "client_id": text});
+            ann.post("login", &facts).await.token();
+            for wrong in [
+                json!({"password": text}),
+                json!({"email": text}),
+                json!({"email": format!("{text}@example.org")}),
+            ] {
+                ann.post("login", &wrong).await.expect(401);
+            }
+            let mut socket = process.socket().await;
+            let hello = json!({"action": "readyLogin", "os": text, "browser": text, "location": text});
+            let hello = socket.call(&hello).await;
+            socket.call(&ann.ask_frame(&hello["uuid"])).await;
+            socket.refused(&json!({"action": text})).await;
+            socket.refused(&json!({"action": "ready", "authToken": text})).await;
+            let path = format!("/{}", text.replace(char::is_whitespace, "%0A"));
+            process.http.request("GET", &path.replace('\u{1b}', "%1B")).send().await.unwrap();
+        }
+        process.signal("TERM").await;
+        process.wait().await;
+        let log = std::fs::read_to_string(log).unwrap();
+        assert!(log.contains("audit"), "little was logged: {log}");
+        assert!(!log.contains("forged"), "{format}: {log}");
     }
 }
