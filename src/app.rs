@@ -338,5 +338,6 @@ fn router(config: &Config, http: &Http, tracker: &TaskTracker) -> axum::Router {
     let allowed = &config.server.allowed_origins;
     let routes = http::with_cors(http::routes(http.clone()).merge(ws::routes(front)), allowed);
     let routes = routes.merge(http::two_factor_routes(http.clone(), allowed));
-    http::with_common_headers(routes, http.public_url.starts_with("https://"))
+    let routes = http::with_common_headers(routes, http.public_url.starts_with("https://"));
+    http::with_turns(routes, http.trusted_proxies.clone())
 }

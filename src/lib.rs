@@ -14,6 +14,7 @@
 //! | [`clock`] | the only reader of time | |
 //! | [`crypto`] | password hashes, JWT and keys, randomness, sealed secrets | the store |
 //! | [`config`] | typed settings over the embedded `config.toml` | |
+//! | `turns` | fair turns at what all requests share, by network and by account | what is behind them |
 //! | `store` | SQLite or PostgreSQL, one file of SQL per aggregate | use cases |
 //! | `mail` | letters to owners and their delivery out of the outbox | use cases |
 //! | `auth` | the use cases, the one mint, `auth::Error` with stable codes | HTTP, sockets |
@@ -45,4 +46,5 @@ mod http;
 mod mail;
 mod net;
 mod store;
+mod turns;
 mod ws;

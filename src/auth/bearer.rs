@@ -16,6 +16,7 @@ use crate::store::devices::{self, SEEN_EVERY};
 use crate::store::lapse::{self, Redeemable};
 use crate::store::sessions::{self, Live};
 use crate::store::{self, Tx, accounts};
+use crate::turns;
 
 /// How long a proven password or factor opens what is delicate (RFC 9470 `max_age`).
 pub(crate) const FRESH: Duration = Duration::from_secs(300);
@@ -32,6 +33,7 @@ impl Auth {
         if bearer.expired {
             return Err(Error::NotAuthenticated);
         }
+        turns::proven(bearer.account);
         self.live(bearer.session).await?.filter(|live| is_of(live, &bearer)).ok_or(Error::NotAuthenticated)
     }
 
@@ -43,6 +45,7 @@ impl Auth {
     pub(crate) async fn socket_bearer(&self, token: &str) -> Result<Live, Error> {
         let bearer = self.keyring.verify(token).map_err(|_| Error::NotAuthenticated)?;
         let device = bearer.device.ok_or(Error::UnknownDevice)?;
+        turns::proven(bearer.account);
         let live = self.live(bearer.session).await?.filter(|live| is_of(live, &bearer));
         let live = live.ok_or(Error::NotAuthenticated)?;
         if live.device != device {
@@ -97,17 +100,47 @@ impl Auth {
             + Send
             + 'static,
     {
+        let proof = self.prove(live, demand, source).await?;
+        self.as_proven(live, proof, source, work).await
+    }
+
+    /// What is found of a demand before the unit of work, for a use case that has more to do before that.
+    ///
+    /// # Errors
+    /// `WrongClient`; `BadCredentials`, and what else a wrong password leads to.
+    pub(super) async fn prove(
+        &self,
+        live: &Live,
+        demand: Demand<'_>,
+        source: IpAddr,
+    ) -> Result<Proof, Error> {
         if !matches!(demand, Demand::Leaving) {
             live.must_manage()?;
         }
-        let proof = match demand {
+        Ok(match demand {
             Demand::Session | Demand::Leaving => Proof::NotNeeded,
             Demand::Fresh(None) => Proof::Recent,
             Demand::Fresh(Some(password)) => {
                 let account = self.prove_own_password(live.account, password, source).await?;
                 Proof::Now { password_version: account.password_version }
             }
-        };
+        })
+    }
+
+    /// [`Auth::as_owner`] with what [`Auth::prove`] found.
+    pub(super) async fn as_proven<T, F>(
+        &self,
+        live: &Live,
+        proof: Proof,
+        source: IpAddr,
+        work: F,
+    ) -> Result<T, Error>
+    where
+        T: Send + 'static,
+        F: for<'t> FnOnce(&'t mut Tx, Owner) -> BoxFuture<'t, Result<Result<T, Error>, store::Error>>
+            + Send
+            + 'static,
+    {
         let (account, session, now, source) = (live.account, live.id, self.now(), source.to_string());
         let unit = async move |tx: &mut Tx| {
             let account = accounts::lock(tx, account).await?;
@@ -197,7 +230,7 @@ impl<'a> Demand<'a> {
 
 /// What was found of that before the unit of work.
 #[derive(Clone, Copy, Debug)]
-enum Proof {
+pub(super) enum Proof {
     NotNeeded,
     Recent,
     Now { password_version: i64 },

@@ -19,6 +19,7 @@ use crate::store::lapse::Redeemable;
 use crate::store::sessions::Live;
 use crate::store::totp::{self, Which};
 use crate::store::{self, Tx, accounts, challenges, devices, factors, sessions};
+use crate::turns;
 
 /// A session is renewed when it was not for so long (CONTRACT.md section 6), or for a seventh of its life.
 const RENEW_EVERY: Duration = Duration::from_secs(86_400);
@@ -114,8 +115,9 @@ impl Auth {
         let (hash, now) = (digest(token.as_bytes()), self.now());
         let unit = async move |tx: &mut Tx| sessions::by_token(tx, &hash, now).await;
         let live = self.store.read(move |tx| Box::pin(async move { unit(tx).await })).await?;
-        if live.is_none() {
-            self.note_over(Redeemable::Cookie(hash), now).await?;
+        match &live {
+            Some(live) => turns::proven(live.account),
+            None => self.note_over(Redeemable::Cookie(hash), now).await?,
         }
         Ok(live)
     }

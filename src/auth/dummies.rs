@@ -10,7 +10,7 @@ use crate::crypto::password;
 use crate::domain::account::PasswordHash;
 use crate::domain::phone::Identifier;
 use crate::store::Tx;
-use crate::store::password_classes::{self, Share};
+use crate::store::password_classes::{self, Known, Share};
 
 /// A dummy for every class of stored passwords.
 ///
@@ -30,6 +30,8 @@ struct Drawn {
     dummies: BTreeMap<String, PasswordHash>,
     /// By kind; [`ANY_KIND`] for all of them together.
     lines: HashMap<String, Line>,
+    /// Of what is known of the stored passwords.
+    version: u64,
 }
 
 /// The classes by name, with how many accounts are of each.
@@ -42,17 +44,26 @@ impl Dummies {
     /// With today's class alone.
     pub(super) fn new(current: String) -> Result<Self, Error> {
         let dummies = Self { current, drawn: RwLock::default() };
-        dummies.weigh(&[])?;
+        dummies.weigh(0, &[])?;
         Ok(dummies)
     }
 
+    /// Draws by what is known now of the stored passwords: a login that has just hashed one anew counts already.
+    fn follow(&self, known: &Known) -> Result<(), Error> {
+        if self.drawn.read().version == known.version() {
+            return Ok(());
+        }
+        let (version, shares) = known.shares();
+        self.weigh(version, &shares)
+    }
+
     /// Takes over how many accounts there are of each class. Those whose class is not known count as today's.
-    fn weigh(&self, shares: &[Share]) -> Result<(), Error> {
+    fn weigh(&self, version: u64, shares: &[Share]) -> Result<(), Error> {
         let old = self.drawn.read().clone();
         let known = |class: &str| old.dummies.get(class).cloned().or_else(|| password::dummy(class));
         let today = known(&self.current);
         let today = today.ok_or_else(|| Error::internal("no dummy for today's password hashes"))?;
-        let mut drawn = Drawn::default();
+        let mut drawn = Drawn { version, ..Drawn::default() };
         drawn.dummies.insert(self.current.clone(), today);
         for share in shares {
             let class = match known(&share.class) {
@@ -67,7 +78,11 @@ impl Dummies {
                 *line.entry(class.clone()).or_default() += share.accounts;
             }
         }
-        *self.drawn.write() = Arc::new(drawn);
+        let mut place = self.drawn.write();
+        // Somebody else may have looked later.
+        if place.version <= version {
+            *place = Arc::new(drawn);
+        }
         Ok(())
     }
 
@@ -94,6 +109,7 @@ fn class_at(line: &Line, point: u64) -> Option<&String> {
 impl Auth {
     /// What a password is checked against when this address or number has no account of this kind, or of any.
     pub(super) fn dummy(&self, kind: &str, who: &Identifier) -> Result<PasswordHash, Error> {
+        self.passwords.dummies.follow(self.store.passwords())?;
         let mac = self.root.mac("dummy", &[kind.as_bytes(), who.key().as_bytes()]);
         let point = mac.first_chunk().map(|bytes| u64::from_be_bytes(*bytes));
         point
@@ -104,15 +120,18 @@ impl Auth {
     /// Counts the classes of the stored passwords, so that dummies come in the same proportion.
     pub(crate) async fn weigh_dummies(&self) -> Result<(), Error> {
         let count = async |tx: &mut Tx| password_classes::count(tx).await;
+        self.store.passwords().begin_count();
         let mut counts = self.store.read(move |tx| Box::pin(async move { count(tx).await })).await?;
         if counts.iter().any(|share| share.class.is_empty()) {
             // Batch after batch, each a unit of its own, so that others have their turn in between.
             while self.store.write(|tx| Box::pin(password_classes::classify(tx))).await?
                 >= password_classes::BATCH
             {}
+            self.store.passwords().begin_count();
             counts = self.store.read(move |tx| Box::pin(async move { count(tx).await })).await?;
         }
-        self.passwords.dummies.weigh(&counts)
+        self.store.passwords().counted(&counts);
+        Ok(())
     }
 }
 
@@ -135,7 +154,7 @@ mod tests {
             class: (*class).to_owned(),
             accounts: *accounts,
         };
-        dummies.weigh(&shares.iter().map(share).collect::<Vec<_>>()).unwrap();
+        dummies.weigh(0, &shares.iter().map(share).collect::<Vec<_>>()).unwrap();
     }
 
     fn class_of(dummies: &Dummies, kind: &str, point: u64) -> String {

@@ -121,6 +121,8 @@ impl Auth {
     ) -> Result<(), Error> {
         let address = Email::parse(&live.email).ok_or_else(|| Error::internal("a damaged address"))?;
         check_new_password(&new, &address, crate::crypto::password::is_common).map_err(Error::Weak)?;
+        // Hashing is slow: it is done for nobody who has not proven the old one.
+        let proof = self.prove(live, Demand::Fresh(Some(old)), source).await?;
         let hash = self.passwords.hash(new).await?;
         let unit = async move |tx: &mut Tx, owner: Owner| {
             let Owner { live, source, now } = owner;
@@ -133,8 +135,7 @@ impl Auth {
             mail::notify(tx, live.account, Letter::PasswordChanged { source: &source }, now).await?;
             Ok(Ok(()))
         };
-        let demand = Demand::Fresh(Some(old));
-        self.as_owner(live, demand, source, move |tx, owner| Box::pin(async move { unit(tx, owner).await }))
+        self.as_proven(live, proof, source, move |tx, owner| Box::pin(async move { unit(tx, owner).await }))
             .await
     }
 

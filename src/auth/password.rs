@@ -2,11 +2,9 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use argon2::Params;
 use parking_lot::Mutex;
-use tokio::sync::Semaphore;
 
 use super::dummies::ANY_KIND;
 use super::dummies::Dummies;
@@ -19,26 +17,17 @@ use crate::domain::ids::AccountId;
 use crate::domain::phone::Identifier;
 use crate::domain::secret::Password;
 use crate::store::{Tx, accounts, audit};
+use crate::turns::{Gate, Size};
 
 /// The number of no account.
 const NOBODY: AccountId = AccountId(0);
 
-/// The bounded pool that computes password hashes: the only slow thing in the server.
+/// The bounded pool that computes password hashes: the only slow thing in the server. Networks and accounts take turns at
+/// it, so that nobody's guesses or changes keep others from logging in.
 pub(crate) struct Passwords {
-    turns: Arc<Semaphore>,
+    gate: Gate,
     hashers: Arc<Mutex<Vec<Hasher>>>,
-    waiting: AtomicUsize,
-    queue: usize,
     pub(super) dummies: Dummies,
-}
-
-/// Counts a waiting login for as long as it waits or works, also when its client goes away.
-struct Waiting<'a>(&'a AtomicUsize);
-
-impl Drop for Waiting<'_> {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::AcqRel);
-    }
 }
 
 impl Passwords {
@@ -49,20 +38,18 @@ impl Passwords {
             .map_err(|e| Error::internal(e.to_string()))?;
         let hashers: Vec<Hasher> = (0..threads).map(|_| Hasher::new(params.clone())).collect();
         Ok(Self {
-            turns: Arc::new(Semaphore::new(threads)),
+            gate: Gate::new(Size { turns: threads, room: config.queue, patience: None }),
             hashers: Arc::new(Mutex::new(hashers)),
-            waiting: AtomicUsize::new(0),
-            queue: threads + config.queue,
             dummies: Dummies::new(class_of(&params))?,
         })
     }
 
     /// How many logins wait for a hash, or for their turn to have one computed.
     pub(super) fn waiting(&self) -> usize {
-        self.waiting.load(Ordering::Acquire)
+        self.gate.busy()
     }
 
-    /// Hashes a password that is about to be stored.
+    /// Hashes a password that is about to be stored. What proves that it may be is looked at first.
     pub(super) async fn hash(&self, password: Password) -> Result<PasswordHash, Error> {
         self.run(move |hasher| hasher.hash(&password)).await
     }
@@ -84,23 +71,18 @@ impl Passwords {
         &self,
         work: impl FnOnce(&mut Hasher) -> Result<T, crate::crypto::password::Error> + Send + 'static,
     ) -> Result<T, Error> {
-        let waiting = Waiting(&self.waiting);
-        if self.waiting.fetch_add(1, Ordering::AcqRel) >= self.queue {
-            return Err(Error::Busy(Auth::BUSY));
-        }
-        let turn = self.turns.clone().acquire_owned().await.map_err(|_| Error::internal("pool closed"))?;
+        let turn = self.gate.turn().await.map_err(|_| Error::Busy(Auth::BUSY))?;
         let hashers = self.hashers.clone();
         let task = tokio::task::spawn_blocking(move || {
             let hasher = hashers.lock().pop();
             let mut hasher = hasher.ok_or_else(|| Error::internal("more turns than hashers"))?;
             let outcome = work(&mut hasher).map_err(|e| Error::internal(e.to_string()));
             hashers.lock().push(hasher);
+            // Not the client's to give back: the thread is busy also when nobody waits for it any more.
             drop(turn);
             outcome
         });
-        let outcome = task.await.map_err(|e| Error::internal(e.to_string()))?;
-        drop(waiting);
-        outcome
+        task.await.map_err(|e| Error::internal(e.to_string()))?
     }
 }
 
@@ -191,8 +173,13 @@ impl Auth {
 
     async fn upgrade(&self, account: &Account, password: &Password) -> Result<(), Error> {
         let (id, old) = (account.id, account.password_hash.clone());
-        let new = self.passwords.hash(password.clone()).await?;
-        let unit = async move |tx: &mut Tx| accounts::upgrade_password(tx, id, &old, &new).await;
+        let new = match self.passwords.hash(password.clone()).await {
+            // It was right, and lets in; the next login hashes it anew.
+            Err(Error::Busy(_)) => return Ok(()),
+            other => other?,
+        };
+        let now = self.now();
+        let unit = async move |tx: &mut Tx| accounts::upgrade_password(tx, id, &old, &new, now).await;
         Ok(self.store.write(move |tx| Box::pin(async move { unit(tx).await })).await?)
     }
 

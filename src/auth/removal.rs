@@ -50,5 +50,5 @@ pub(super) async fn remove(
     mailed_codes::forget(tx, &Purpose::Enable(account.uuid).subject(root)).await?;
     hits::forget(tx, account.id).await?;
     changed(tx, "account.remove", account.id, None, source, now).await?;
-    accounts::remove(tx, account.id).await
+    accounts::remove(tx, account.id, now).await
 }

@@ -33,6 +33,8 @@ use crate::store::signals::{self, Dropped, Signal};
 const SWEEP: Duration = Duration::from_millis(250);
 /// How often the store is asked what other processes changed.
 const POLL: Duration = Duration::from_millis(500);
+/// So many times as long as counting the passwords' classes took it is not done again.
+const RECOUNT_REST: u32 = 20;
 /// How far each look at the signals reaches back over the one before.
 const OVERLAP: Duration = Duration::from_secs(10);
 /// How long a phone waits for the holder of the browser it scanned.
@@ -47,6 +49,14 @@ pub(crate) struct Crowd {
     /// Sockets of phones, and of how many accounts.
     pub(crate) phones: usize,
     pub(crate) accounts: usize,
+}
+
+/// When the classes of the stored passwords are counted again.
+#[derive(Default)]
+struct Recount {
+    is_due: bool,
+    /// In uptime.
+    not_before: Duration,
 }
 
 /// One per node.
@@ -119,14 +129,16 @@ impl Broker {
     /// is gone.
     pub(crate) async fn keep_house(&self) {
         let (mut seen, mut last) = (HashSet::new(), self.auth.clock.now());
+        let mut recount = Recount::default();
         let mut heard = last;
         let mut rounds = 0_u32;
         loop {
             let now = self.auth.clock.uptime();
-            match self.notice_signals(&mut seen, last).await {
+            match self.notice_signals(&mut seen, last, &mut recount).await {
                 Ok(looked) => last = looked,
                 Err(e) => tracing::warn!(error = %e, "signals"),
             }
+            self.recount(&mut recount).await;
             match self.notice_news(heard).await {
                 Ok(looked) => heard = looked,
                 Err(e) => tracing::warn!(error = %e, "news"),
@@ -147,25 +159,26 @@ impl Broker {
     }
 
     /// Looks at what other processes changed since `last`, and returns until when it has looked.
-    async fn notice_signals(&self, seen: &mut HashSet<i64>, last: Timestamp) -> Result<Timestamp, Error> {
+    async fn notice_signals(
+        &self,
+        seen: &mut HashSet<i64>,
+        last: Timestamp,
+        recount: &mut Recount,
+    ) -> Result<Timestamp, Error> {
         let now = self.auth.clock.now();
         // Overlapping looks: what was committed late is seen by the next one. After a pause (a stopped process, a store
         // that was away) the look reaches back to the last one, and a clock that was set back misses nothing either.
         let since = last.min(now).minus(OVERLAP);
         let signals = self.auth.store.read(move |tx| Box::pin(signals::since(tx, since))).await?;
         let current: HashSet<i64> = signals.iter().map(|(number, _)| *number).collect();
-        let is_new = |signal: &(i64, Signal)| !seen.contains(&signal.0);
-        if signals.iter().any(|signal| signal.1 == Signal::Passwords && is_new(signal)) {
-            self.weigh_dummies().await;
-        }
         for (number, signal) in signals {
             if seen.contains(&number) {
                 continue;
             }
             match signal {
                 Signal::Keys => self.read_keys().await,
-                // Counted once for all of them, above.
-                Signal::Passwords => {}
+                // Counted once for all of them.
+                Signal::Passwords => recount.is_due = true,
                 Signal::Account(account) => self.phones.tell(account, || Notice::Recheck),
                 Signal::Dropped { account, pairing, ask, how } => {
                     self.wake(pairing);
@@ -189,6 +202,22 @@ impl Broker {
         if let Some(browser) = self.registry.find(pairing) {
             browser.push(Notice::Settled);
         }
+    }
+
+    /// Counts the classes of the stored passwords when somebody changed them, and spends a twentieth of the time on that at
+    /// most: where a count takes long, one login more or less is no proportion.
+    async fn recount(&self, recount: &mut Recount) {
+        let begun = self.auth.clock.uptime();
+        if !std::mem::take(&mut recount.is_due) {
+            return;
+        }
+        if begun < recount.not_before {
+            recount.is_due = true;
+            return;
+        }
+        self.weigh_dummies().await;
+        let ended = self.auth.clock.uptime();
+        recount.not_before = ended + ended.saturating_sub(begun) * RECOUNT_REST;
     }
 
     async fn weigh_dummies(&self) {

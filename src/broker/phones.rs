@@ -122,6 +122,11 @@ impl PhoneSession {
         Ok((phone, fresh, pending))
     }
 
+    /// Whose phone it is.
+    pub(crate) fn account(&self) -> AccountId {
+        self.live.account
+    }
+
     /// Whether this device may approve logins.
     pub(crate) fn is_approving(&self) -> bool {
         self.live.approving

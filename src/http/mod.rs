@@ -25,13 +25,14 @@ use axum::http::{HeaderValue, Method, StatusCode};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{delete, get, post};
-use axum::{Json, Router};
+use axum::{Extension, Json, Router};
 use serde_json::json;
 use tower_http::cors::{AllowOrigin, CorsLayer};
 
 use crate::auth::Auth;
 use crate::broker::Broker;
-use crate::net::Origins;
+use crate::net::{Origins, Peer, client_address};
+use crate::turns::{self, Who};
 
 /// How long a browser may keep the answer to a preflight.
 const PREFLIGHT: Duration = Duration::from_secs(600);
@@ -73,6 +74,11 @@ pub(crate) fn routes(http: Http) -> Router {
 /// What every answer of the server carries, the socket's refusals too.
 pub(crate) fn with_common_headers(router: Router, is_https: bool) -> Router {
     router.layer(middleware::from_fn_with_state(is_https, common_headers))
+}
+
+/// Has every request take its turns in its client's name. Outermost: what a route reads first is the client's already.
+pub(crate) fn with_turns(router: Router, trusted_proxies: Arc<[ipnet::IpNet]>) -> Router {
+    router.layer(middleware::from_fn_with_state(trusted_proxies, in_turn))
 }
 
 /// Lets the pages of other origins that the settings allow call the routes and import the client (CORS, WHATWG Fetch).
@@ -133,6 +139,16 @@ async fn nowhere() -> Response {
 async fn wrong_method() -> Response {
     let body = Json(json!({"message": "method not allowed", "error": "method_not_allowed"}));
     (StatusCode::METHOD_NOT_ALLOWED, body).into_response()
+}
+
+async fn in_turn(
+    State(trusted_proxies): State<Arc<[ipnet::IpNet]>>,
+    Extension(peer): Extension<Peer>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let source = client_address(request.headers(), peer, &trusted_proxies);
+    turns::for_request(Who::at(source), next.run(request)).await
 }
 
 async fn common_headers(State(is_https): State<bool>, request: Request, next: Next) -> Response {

@@ -1,5 +1,6 @@
 //! Accounts: who may log in, and whether somebody stopped them.
 
+use super::password_classes::moved;
 use super::tx::Arg;
 use super::{Error, Row, Tx, arg};
 use crate::crypto::password;
@@ -45,8 +46,9 @@ const DISABLE: &str =
     "UPDATE accounts SET disabled_at = COALESCE(disabled_at, $2), updated_at = $2 WHERE id = $1";
 const ENABLE: &str = "UPDATE accounts SET disabled_at = NULL, updated_at = $2 WHERE id = $1";
 const SET_PASSWORD: &str = "UPDATE accounts SET password = $2, password_class = $4, password_version = password_version + 1, updated_at = $3 WHERE id = $1";
+const CLASS: &str = "SELECT kind, password_class FROM accounts WHERE id = $1";
 const UPGRADE: &str =
-    "UPDATE accounts SET password = $3, password_class = $4 WHERE id = $1 AND password = $2";
+    "UPDATE accounts SET password = $3, password_class = $4 WHERE id = $1 AND password = $2 RETURNING kind";
 const BLOCK: &str = "UPDATE accounts SET blocked_at = $2, blocked_until = $3 WHERE id = $1";
 const VERIFY: &str =
     "UPDATE accounts SET verified = 1, verified_at = $2, updated_at = $2 WHERE id = $1 AND verified = 0";
@@ -58,7 +60,7 @@ const PASSWORD_FAILED: &str = "UPDATE accounts SET failed_attempts = failed_atte
 const REMEMBER: &str = "UPDATE accounts SET remembered_at = $2 WHERE id = $1";
 const SET_LANGUAGE: &str = "UPDATE accounts SET language = $2 WHERE id = $1 AND language <> $2";
 const LOCK: &str = "UPDATE accounts SET updated_at = updated_at WHERE id = $1";
-const REMOVE: &str = "DELETE FROM accounts WHERE id = $1";
+const REMOVE: &str = "DELETE FROM accounts WHERE id = $1 RETURNING kind, password_class";
 
 /// The class of a hash that can't be read. Empty would be taken for a row of before there were classes.
 const UNREADABLE: &str = "?";
@@ -79,7 +81,10 @@ pub(crate) struct New {
 
 /// Adds an account; `None` when the address is taken within its kind.
 pub(crate) async fn insert(tx: &mut Tx, new: New, now: Timestamp) -> Result<Option<AccountId>, Error> {
-    tx.optional(INSERT, row_of(new, now, now)).await?.map(|row| row.get(0).map(AccountId)).transpose()
+    let (kind, class) = (new.kind.clone(), class_of(&new.password));
+    let Some(row) = tx.optional(INSERT, row_of(new, now, now)).await? else { return Ok(None) };
+    moved(tx, &kind, None, Some(class), now).await?;
+    row.get(0).map(AccountId).map(Some)
 }
 
 /// The arguments of a row in the order of the statement.
@@ -160,8 +165,10 @@ pub(crate) async fn set_password(
     hash: &PasswordHash,
     now: Timestamp,
 ) -> Result<(), Error> {
-    let args = [arg(id.0), arg(hash.0.as_str()), arg(now), arg(class_of(hash))];
-    tx.execute(SET_PASSWORD, args).await.map(drop)
+    let Some(row) = tx.optional(CLASS, [arg(id.0)]).await? else { return Ok(()) };
+    let (kind, old, new): (String, String, String) = (row.get(0)?, row.get(1)?, class_of(hash));
+    tx.execute(SET_PASSWORD, [arg(id.0), arg(hash.0.as_str()), arg(now), arg(new.as_str())]).await?;
+    moved(tx, &kind, Some(old), Some(new), now).await
 }
 
 /// Replaces a hash by one of today's cost, unless the password changed meanwhile.
@@ -170,9 +177,11 @@ pub(crate) async fn upgrade_password(
     id: AccountId,
     old: &PasswordHash,
     new: &PasswordHash,
+    now: Timestamp,
 ) -> Result<(), Error> {
     let args = [arg(id.0), arg(old.0.as_str()), arg(new.0.as_str()), arg(class_of(new))];
-    tx.execute(UPGRADE, args).await.map(drop)
+    let Some(row) = tx.optional(UPGRADE, args).await? else { return Ok(()) };
+    moved(tx, row.get(0)?, Some(class_of(old)), Some(class_of(new)), now).await
 }
 
 /// Blocks second factors over `[from, until)`, or with `None` unblocks them.
@@ -216,8 +225,9 @@ pub(crate) async fn set_language(tx: &mut Tx, id: AccountId, language: Language)
 }
 
 /// Removes an account and, by the foreign keys, all that hangs on it.
-pub(crate) async fn remove(tx: &mut Tx, id: AccountId) -> Result<(), Error> {
-    tx.execute(REMOVE, [arg(id.0)]).await.map(drop)
+pub(crate) async fn remove(tx: &mut Tx, id: AccountId, now: Timestamp) -> Result<(), Error> {
+    let Some(row) = tx.optional(REMOVE, [arg(id.0)]).await? else { return Ok(()) };
+    moved(tx, row.get(0)?, Some(row.get(1)?), None, now).await
 }
 
 fn read(row: &Row) -> Result<Account, Error> {

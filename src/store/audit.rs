@@ -109,7 +109,7 @@ pub(crate) async fn record_all(
             source: source.to_owned(),
             written: Written::Row,
         };
-        tx.trail.extend(chunk.iter().map(line));
+        tx.after.trail.extend(chunk.iter().map(line));
     }
     for id in rest {
         record(tx, Entry { account: Some(*id), ..entry }, now).await?;
@@ -138,7 +138,7 @@ pub(crate) async fn record(tx: &mut Tx, entry: Entry<'_>, now: Timestamp) -> Res
         tx.execute(INSERT, args).await?;
         Written::Row
     };
-    tx.trail.push(Line { event, outcome, account, device, pairing, source: source.to_owned(), written });
+    tx.after.trail.push(Line { event, outcome, account, device, pairing, source: source.to_owned(), written });
     Ok(())
 }
 
@@ -146,7 +146,7 @@ pub(crate) async fn record(tx: &mut Tx, entry: Entry<'_>, now: Timestamp) -> Res
 pub(crate) fn count(tx: &mut Tx, entry: Entry<'_>) {
     let Entry { event, outcome, account, device, pairing, source } = entry;
     let written = Written::Nothing;
-    tx.trail.push(Line { event, outcome, account, device, pairing, source: source.to_owned(), written });
+    tx.after.trail.push(Line { event, outcome, account, device, pairing, source: source.to_owned(), written });
 }
 
 impl Line {

@@ -42,6 +42,7 @@ pub(crate) use tx::{Arg, Row, Tx, arg};
 
 use crate::config::StoreUrl;
 use crate::crypto::seals::Seals;
+use crate::turns::{Gate, Turn, Who};
 
 /// The store can't do what was asked of it.
 #[derive(Debug, thiserror::Error)]
@@ -62,6 +63,15 @@ impl From<sqlx::Error> for Error {
         let is_duplicate = error.as_database_error().is_some_and(|e| e.is_unique_violation());
         if is_duplicate { Self::Duplicate } else { Self::Failed(error.to_string()) }
     }
+}
+
+/// A turn for a unit of work that somebody asked for. What the server does by itself needs none: it is little, it is
+/// bounded by itself, and it is what keeps the house.
+async fn turn_at(gate: &Gate) -> Result<Option<Turn>, Error> {
+    if Who::current() == Who::Server {
+        return Ok(None);
+    }
+    gate.turn().await.map(Some).map_err(|_| Error::Full)
 }
 
 /// A handle to the store; clones share it.
@@ -140,9 +150,18 @@ impl Store {
 
     /// How often each outcome was recorded by this process.
     pub(crate) fn counts(&self) -> &audit::Counts {
+        &self.memory().counts
+    }
+
+    /// What this process knows of the stored passwords' classes.
+    pub(crate) fn passwords(&self) -> &password_classes::Known {
+        &self.memory().passwords
+    }
+
+    fn memory(&self) -> &tx::Memory {
         match self {
-            Self::Sqlite(sqlite) => &sqlite.counts,
-            Self::Postgres(postgres) => &postgres.counts,
+            Self::Sqlite(sqlite) => &sqlite.memory,
+            Self::Postgres(postgres) => &postgres.memory,
         }
     }
 

@@ -10,10 +10,10 @@ use sqlx::postgres::PgPoolOptions;
 use sqlx::{Connection as _, PgConnection, PgPool, Postgres as Db};
 use tokio::time::timeout;
 
-use super::audit::Counts;
 use super::outbox::Room;
-use super::tx::{Arg, Connection, Row, run_alone};
-use super::{Error, Tx};
+use super::tx::{Arg, Connection, Memory, Row, run_alone};
+use super::{Error, Tx, turn_at};
+use crate::turns::{Gate, Size};
 
 /// How long a unit waits for a connection before it is told to come back.
 const PATIENCE: Duration = Duration::from_secs(3);
@@ -38,12 +38,16 @@ const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED; \
 const LIMIT_MIGRATION: &str = "SELECT set_config(name, '5000', false) FROM pg_settings WHERE name IN \
      ('idle_in_transaction_session_timeout', 'idle_session_timeout', 'tcp_user_timeout')";
 
-/// A pool of connections.
+/// Units that may wait for their turn at the pool.
+const ROOM: usize = 1024;
+
+/// A pool of connections, and the gate in front of it.
 #[derive(Clone)]
 pub(crate) struct Postgres {
     pool: PgPool,
+    gate: Gate,
     pub(super) mail: Room,
-    pub(super) counts: Counts,
+    pub(super) memory: Memory,
 }
 
 impl Postgres {
@@ -58,7 +62,9 @@ impl Postgres {
             .test_before_acquire(false)
             .connect(url)
             .await?;
-        Ok(Self { pool, mail, counts: Counts::default() })
+        let turns = usize::try_from(connections).unwrap_or(usize::MAX);
+        let gate = Gate::new(Size { turns, room: ROOM, patience: Some(PATIENCE) });
+        Ok(Self { pool, gate, mail, memory: Memory::default() })
     }
 
     pub(super) async fn run<T, F>(&self, unit: F) -> Result<T, Error>
@@ -66,10 +72,12 @@ impl Postgres {
         T: Send + 'static,
         F: for<'t> FnOnce(&'t mut Tx) -> BoxFuture<'t, Result<T, Error>> + Send + 'static,
     {
+        let turn = turn_at(&self.gate).await?;
         // A task of its own: a client that goes away in the middle must not undo what was begun.
-        let (pool, mail, counts) = (self.pool.clone(), self.mail.clone(), self.counts.clone());
+        let (pool, mail, memory) = (self.pool.clone(), self.mail.clone(), self.memory.clone());
         let work = tokio::spawn(async move {
-            let mut tx = Tx::new(Connection::Postgres(begin(&pool).await?), mail, counts);
+            let _turn = turn;
+            let mut tx = Tx::new(Connection::Postgres(begin(&pool).await?), mail, memory);
             let outcome = AssertUnwindSafe(async { unit(&mut tx).await }).catch_unwind().await;
             finish(tx, outcome.unwrap_or_else(|_| Err(Error::Failed("a unit of work panicked".to_owned()))))
                 .await
@@ -79,6 +87,7 @@ impl Postgres {
 
     /// Runs one statement that PostgreSQL commits by itself.
     pub(super) async fn at_once(&self, sql: &'static str, args: Vec<Arg>) -> Result<Option<Row>, Error> {
+        let _turn = turn_at(&self.gate).await?;
         let mut left = self.pool.options().get_max_connections();
         loop {
             let mut connection = self.pool.acquire().await?;
@@ -159,6 +168,6 @@ async fn finish<T>(tx: Tx, outcome: Result<T, Error>) -> Result<T, Error> {
     }
     let value = outcome?;
     ended?;
-    tx.trail.iter().for_each(|line| line.tell(&tx.counts));
+    tx.memory.tell(tx.after);
     Ok(value)
 }

@@ -10,10 +10,10 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, S
 use sqlx::{ConnectOptions as _, Connection as _, Sqlite as Db, SqliteConnection};
 use tokio::sync::{mpsc, oneshot};
 
-use super::audit::Counts;
 use super::outbox::Room;
-use super::tx::Connection;
-use super::{Error, Tx};
+use super::tx::{Connection, Memory};
+use super::{Error, Tx, turn_at};
+use crate::turns::{Gate, Size, Turn};
 
 /// Units that may wait for the writer; one more is told to come back.
 const QUEUE: usize = 1024;
@@ -21,6 +21,12 @@ const QUEUE: usize = 1024;
 const BATCH: usize = 64;
 /// Connections that read beside the writer.
 const READERS: u32 = 4;
+/// How long somebody waits for a reader, or for a turn at the writer.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Two batches: one that is being written and one that gathers. The others wait for their turn in fair lines.
+const WRITES: Size = Size { turns: 2 * BATCH, room: QUEUE, patience: Some(PATIENCE) };
+const READS: Size = Size { turns: READERS as usize, room: QUEUE, patience: Some(PATIENCE) };
 
 /// A unit's outcome, waiting for COMMIT: whether its changes stay, and whom to tell.
 struct Settled {
@@ -42,8 +48,10 @@ type Unit = Box<dyn for<'t> FnOnce(&'t mut Tx) -> BoxFuture<'t, Settled> + Send>
 pub(crate) struct Sqlite {
     orders: mpsc::Sender<Order>,
     readers: sqlx::Pool<Db>,
+    writes: Gate,
+    reads: Gate,
     pub(super) mail: Room,
-    pub(super) counts: Counts,
+    pub(super) memory: Memory,
 }
 
 impl Sqlite {
@@ -64,14 +72,15 @@ impl Sqlite {
             .max_connections(READERS)
             .idle_timeout(None)
             .max_lifetime(None)
-            .acquire_timeout(Duration::from_secs(5))
+            .acquire_timeout(PATIENCE)
             .connect_with(options.read_only(true).create_if_missing(false))
             .await?;
         let (orders, queue) = mpsc::channel(QUEUE);
-        let counts = Counts::default();
-        let tx = Tx::new(Connection::SqliteWriter(writer), mail.clone(), counts.clone());
+        let memory = Memory::default();
+        let tx = Tx::new(Connection::SqliteWriter(writer), mail.clone(), memory.clone());
         tokio::spawn(writer_task(tx, queue));
-        Ok(Self { orders, readers, mail, counts })
+        let (writes, reads) = (Gate::new(WRITES), Gate::new(READS));
+        Ok(Self { orders, readers, writes, reads, mail, memory })
     }
 
     pub(super) async fn write<T, F>(&self, unit: F) -> Result<T, Error>
@@ -79,8 +88,9 @@ impl Sqlite {
         T: Send + 'static,
         F: for<'t> FnOnce(&'t mut Tx) -> BoxFuture<'t, Result<T, Error>> + Send + 'static,
     {
+        let turn = turn_at(&self.writes).await?;
         let (reply, answer) = oneshot::channel();
-        let unit: Unit = Box::new(move |tx| Box::pin(settle(unit, reply, tx)));
+        let unit: Unit = Box::new(move |tx| Box::pin(settle(unit, reply, turn, tx)));
         self.orders.try_send(Order::Unit(unit)).map_err(|e| match e {
             mpsc::error::TrySendError::Full(_) => Error::Full,
             mpsc::error::TrySendError::Closed(_) => Error::Failed("closed".to_owned()),
@@ -92,8 +102,9 @@ impl Sqlite {
     where
         F: for<'t> FnOnce(&'t mut Tx) -> BoxFuture<'t, Result<T, Error>>,
     {
+        let _turn = turn_at(&self.reads).await?;
         let reader = Connection::SqliteReader(self.readers.acquire().await?);
-        let mut tx = Tx::new(reader, self.mail.clone(), self.counts.clone());
+        let mut tx = Tx::new(reader, self.mail.clone(), self.memory.clone());
         unit(&mut tx).await
     }
 
@@ -132,20 +143,26 @@ fn make_private(path: &Path) -> std::io::Result<()> {
     std::fs::OpenOptions::new().append(true).create(true).mode(0o600).open(path).map(drop)
 }
 
-async fn settle<T, F>(unit: F, reply: oneshot::Sender<Result<T, Error>>, tx: &mut Tx) -> Settled
+async fn settle<T, F>(
+    unit: F,
+    reply: oneshot::Sender<Result<T, Error>>,
+    turn: Option<Turn>,
+    tx: &mut Tx,
+) -> Settled
 where
     T: Send + 'static,
     F: for<'t> FnOnce(&'t mut Tx) -> BoxFuture<'t, Result<T, Error>> + Send + 'static,
 {
     let outcome = AssertUnwindSafe(async { unit(tx).await }).catch_unwind().await;
     let outcome = outcome.unwrap_or_else(|_| Err(Error::Failed("a unit of work panicked".to_owned())));
-    let (keep, trail, counts) = (outcome.is_ok(), std::mem::take(&mut tx.trail), tx.counts.clone());
+    let (keep, after, memory) = (outcome.is_ok(), std::mem::take(&mut tx.after), tx.memory.clone());
     let tell = Box::new(move |committed: Result<(), Error>| {
         if keep && committed.is_ok() {
-            trail.iter().for_each(|line| line.tell(&counts));
+            memory.tell(after);
         }
         // Nobody listens any more when the client went away; the work stands all the same.
         let _ = reply.send(committed.and(outcome));
+        drop(turn);
     });
     Settled { keep, tell }
 }

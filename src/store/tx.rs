@@ -8,6 +8,7 @@ use sqlx::{ColumnIndex, Decode, Postgres, Row as _, Sqlite, SqliteConnection, Ty
 use super::Error;
 use super::audit::{Counts, Line};
 use super::outbox::Room;
+use super::password_classes::{Known, Move};
 use super::postgres::{ANSWER, NO_ANSWER};
 
 /// A transaction that somebody else begins and ends. The SQL is one text for both databases.
@@ -15,14 +16,36 @@ pub(crate) struct Tx {
     pub(super) connection: Connection,
     /// The room for mail; see [`crate::mail::post`].
     pub(super) mail: Room,
-    /// Where the outcomes in `trail` are counted once this is committed …
-    pub(super) counts: Counts,
-    /// … and what is written to the log then.
-    pub(super) trail: Vec<Line>,
+    /// Where what follows is told …
+    pub(super) memory: Memory,
+    /// … once this is committed.
+    pub(super) after: After,
     /// Whether PostgreSQL has refused a statement: then nothing of the transaction can be committed.
     pub(super) has_failed: bool,
     /// Whether it has not answered a statement in time: then nothing more can be said on this connection.
     pub(super) has_lost_connection: bool,
+}
+
+/// What this process remembers of the units that it committed; clones share it.
+#[derive(Clone, Default)]
+pub(super) struct Memory {
+    pub(super) counts: Counts,
+    pub(super) passwords: Known,
+}
+
+/// What a unit leaves in memory and in the log.
+#[derive(Default)]
+pub(super) struct After {
+    pub(super) trail: Vec<Line>,
+    pub(super) moved: Vec<Move>,
+}
+
+impl Memory {
+    /// Takes over what is committed by now.
+    pub(super) fn tell(&self, after: After) {
+        after.trail.iter().for_each(|line| line.tell(&self.counts));
+        self.passwords.tell(after.moved);
+    }
 }
 
 /// Where a transaction runs.
@@ -96,8 +119,9 @@ pub(super) async fn run_alone(
 }
 
 impl Tx {
-    pub(super) fn new(connection: Connection, mail: Room, counts: Counts) -> Self {
-        Self { connection, mail, counts, trail: Vec::new(), has_failed: false, has_lost_connection: false }
+    pub(super) fn new(connection: Connection, mail: Room, memory: Memory) -> Self {
+        let after = After::default();
+        Self { connection, mail, memory, after, has_failed: false, has_lost_connection: false }
     }
 
     /// Whether units run at the same time and lock rows from each other. On SQLite only one writes at a time.

@@ -13,6 +13,7 @@ use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use super::frames::{Frames, Gone};
 use super::{Source, wire};
 use crate::broker::{Broker, BrowserSession, Mailbox, Notice, PhoneSession, Recheck, Seat, Verdict};
+use crate::turns::{self, Who};
 
 /// How long a peer may take to answer a close frame.
 const CLOSE_PATIENCE: Duration = Duration::from_secs(3);
@@ -172,9 +173,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Socket<S> {
 
     async fn handle(&mut self, event: Event) -> Flow {
         match event {
-            Event::Notice(notice) => self.on_notice(notice).await,
-            Event::Text(text) => self.on_text(&text).await,
+            Event::Notice(notice) => turns::for_notice(self.who(), self.on_notice(notice)).await,
+            Event::Text(text) => turns::for_request(self.who(), self.on_text(&text)).await,
         }
+    }
+
+    /// In whose line this socket waits for what all share.
+    fn who(&self) -> Who {
+        self.phone.as_ref().map_or_else(|| Who::at(self.source), |phone| Who::Account(phone.account()))
     }
 
     async fn on_notice(&mut self, notice: Notice) -> Flow {

@@ -1,0 +1,80 @@
+//! Fair turns at what all requests share, the password hashes and the store: for whom a piece of work is done, and the
+//! gate in front of what is scarce.
+//!
+//! A request belongs to its network until it has shown a token of ours, and from then on to that token's account. The
+//! surfaces say so once, where a request or a message begins; what is shared asks here. Work that no client asked for
+//! (commands, sweeps, deliveries) belongs to the server itself.
+
+mod gate;
+
+pub(crate) use gate::{Gate, Size, Turn};
+
+use std::cell::Cell;
+use std::future::Future;
+use std::net::IpAddr;
+
+use crate::domain::ids::AccountId;
+use crate::domain::source::neighbourhood;
+
+/// For whom something is done: each has a line of its own at a gate.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub(crate) enum Who {
+    /// The server's own work.
+    Server,
+    /// Everybody in a neighbourhood of addresses who has proven nothing yet.
+    Network(IpAddr),
+    /// Whoever shows a token of this account.
+    Account(AccountId),
+}
+
+/// The one that the current task works for.
+#[derive(Debug)]
+struct Asker {
+    who: Cell<Who>,
+    /// Waits for its turn however many wait, see [`for_notice`].
+    patient: bool,
+}
+
+tokio::task_local! {
+    static ASKER: Asker;
+}
+
+impl Who {
+    /// Somebody at this address who has proven nothing.
+    pub(crate) fn at(source: IpAddr) -> Self {
+        Self::Network(neighbourhood(source))
+    }
+
+    /// The one that the current task works for.
+    pub(crate) fn current() -> Self {
+        ASKER.try_with(|asker| asker.who.get()).unwrap_or(Self::Server)
+    }
+}
+
+/// Does what a client asked for.
+pub(crate) async fn for_request<T>(who: Who, work: impl Future<Output = T>) -> T {
+    ASKER.scope(Asker { who: Cell::new(who), patient: false }, work).await
+}
+
+/// Does what follows for one of the sockets from something that happened elsewhere. A socket takes one notice after the
+/// other, so no more of this waits than there are sockets, and none of it is turned away: who has a socket is not to
+/// lose it because many others were told the same.
+pub(crate) async fn for_notice<T>(who: Who, work: impl Future<Output = T>) -> T {
+    ASKER.scope(Asker { who: Cell::new(who), patient: true }, work).await
+}
+
+/// From here on the current request is a matter of the account whose token it has shown.
+pub(crate) fn proven(account: AccountId) {
+    let _ = ASKER.try_with(|asker| {
+        if asker.who.get() != Who::Server {
+            asker.who.set(Who::Account(account));
+        }
+    });
+}
+
+fn is_patient() -> bool {
+    ASKER.try_with(|asker| asker.patient).unwrap_or(true)
+}
+
+#[cfg(test)]
+mod tests;
