@@ -77,6 +77,7 @@ mod tidy;
 mod timing;
 mod tls;
 mod tokens;
+mod turns;
 mod two_factor;
 mod two_factor_races;
 mod two_step;

@@ -58,3 +58,27 @@ async fn sample(server: &Server, asked: &[(&(&str, &str), &str)]) -> Vec<Vec<Dur
     }
     samples
 }
+
+/// The old password is proven before anything is done for the new one.
+#[tokio::test]
+async fn a_refused_change_of_password_takes_the_time_of_one_hash() {
+    let settings = [("PASSWORD__MEMORY_KIB", "32768"), ("PASSWORD__THREADS", "1")];
+    let server = Server::start(&settings).await;
+    let ann = server.person("ann").await;
+    let change = json!({"password": "wrong password", "new_password": "another horse entirely"});
+    let clock = Clock::system();
+    nothing_tells(async || {
+        let (mut login, mut changed) = (Duration::MAX, Duration::MAX);
+        for _ in 0..5 {
+            let begun = clock.uptime();
+            ann.post("login", &json!({"password": "wrong password"})).await.expect(401);
+            let between = clock.uptime();
+            server.http.post_as(&ann.token, "/dashboard/password", &change).await.expect(401);
+            login = login.min(between - begun);
+            changed = changed.min(clock.uptime() - between);
+        }
+        let is_more = changed > login.mul_f64(1.6);
+        is_more.then(|| format!("a login takes {login:?}, a change {changed:?}")).into_iter().collect()
+    })
+    .await;
+}

@@ -7,7 +7,7 @@ use readylogin::clock::Clock;
 
 use super::{median, nothing_tells, told_apart};
 use crate::harness::{PATIENCE, Server};
-use crate::import::{SCHEMES, import_all, line, login};
+use crate::import::{PASSWORD, SCHEMES, import_all, line, login};
 
 /// A bcrypt hash of this cost and of nobody's password.
 fn bcrypt(cost: u32) -> String {
@@ -110,5 +110,65 @@ async fn a_running_server_draws_by_the_new_proportions() {
             break;
         }
         assert!(clock.uptime() - begun < PATIENCE, "unknown addresses take {least:?}, known ones {slow:?}");
+    }
+}
+
+/// The least of some attempts, which is what the work costs.
+async fn least(server: &Server, name: &str) -> Duration {
+    let mut least = Duration::MAX;
+    for _ in 0..5 {
+        least = least.min(refusal(server, name).await);
+    }
+    least
+}
+
+/// Accounts of another system, with a hash that costs a fraction of today's, on two nodes; all of them have just logged
+/// in at the first.
+async fn hashed_anew() -> (Server, Server) {
+    let settings = [("PASSWORD__THREADS", "1"), ("PASSWORD__MEMORY_KIB", "65536")];
+    let mut server = Server::start(&settings).await;
+    let lines: String = (0..12).map(|n| line(&format!("n{n}"), SCHEMES[0].1)).collect();
+    import_all(&server, &lines).await;
+    server.restart().await;
+    let other = server.twin().await;
+    let (known, unknown) = (least(&server, "n0").await, least(&server, "nobody").await);
+    for n in 0..12 {
+        login(&server, &format!("n{n}"), PASSWORD).await.expect(200);
+    }
+    let anew = least(&server, "n0").await;
+    assert!(
+        anew > 3 * known.max(unknown),
+        "the schemes are too much alike: {known:?}, {unknown:?}, {anew:?}"
+    );
+    (server, other)
+}
+
+/// The clock stands still: nothing is counted again meanwhile.
+#[tokio::test]
+async fn unknown_addresses_follow_at_once_when_accounts_are_hashed_anew() {
+    let (server, _other) = hashed_anew().await;
+    let known = least(&server, "n0").await;
+    for name in ["nobody", "who", "somebody", "else"] {
+        let unknown = least(&server, name).await;
+        assert!(unknown > known / 2, "{name} takes {unknown:?}, known ones {known:?}");
+    }
+}
+
+#[tokio::test]
+async fn other_nodes_follow_at_their_next_look() {
+    let (server, other) = hashed_anew().await;
+    let known = least(&server, "n0").await;
+    server.clock.advance(Duration::from_secs(1));
+    let clock = Clock::system();
+    let begun = clock.uptime();
+    loop {
+        let unknown = least(&other, "nobody").await;
+        if unknown > known / 2 {
+            break;
+        }
+        assert!(
+            clock.uptime() - begun < PATIENCE,
+            "unknown addresses take {unknown:?}, known ones {known:?}"
+        );
     }
 }
