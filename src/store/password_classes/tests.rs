@@ -25,6 +25,7 @@ fn new(kind: &str, name: &str) -> New {
         phone: None,
         password: hash(BCRYPT),
         verified: false,
+        vouched: false,
         language: None,
         image: String::new(),
     }
