@@ -121,7 +121,7 @@ pub(crate) async fn record_all(
 /// hour is counted in its row.
 pub(crate) async fn record(tx: &mut Tx, entry: Entry<'_>, now: Timestamp) -> Result<(), Error> {
     let Entry { event, outcome, account, device, pairing, source } = entry;
-    let merged = (outcome != OK).then(|| tx.counts.merging.place(&entry, now));
+    let merged = (outcome != OK).then(|| tx.memory.counts.merging.place(&entry, now));
     let written_source = merged.as_ref().map_or(source, |place| place.source);
     let args = [
         arg(now),
@@ -138,7 +138,15 @@ pub(crate) async fn record(tx: &mut Tx, entry: Entry<'_>, now: Timestamp) -> Res
         tx.execute(INSERT, args).await?;
         Written::Row
     };
-    tx.after.trail.push(Line { event, outcome, account, device, pairing, source: source.to_owned(), written });
+    tx.after.trail.push(Line {
+        event,
+        outcome,
+        account,
+        device,
+        pairing,
+        source: source.to_owned(),
+        written,
+    });
     Ok(())
 }
 
@@ -146,7 +154,15 @@ pub(crate) async fn record(tx: &mut Tx, entry: Entry<'_>, now: Timestamp) -> Res
 pub(crate) fn count(tx: &mut Tx, entry: Entry<'_>) {
     let Entry { event, outcome, account, device, pairing, source } = entry;
     let written = Written::Nothing;
-    tx.after.trail.push(Line { event, outcome, account, device, pairing, source: source.to_owned(), written });
+    tx.after.trail.push(Line {
+        event,
+        outcome,
+        account,
+        device,
+        pairing,
+        source: source.to_owned(),
+        written,
+    });
 }
 
 impl Line {
