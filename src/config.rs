@@ -231,6 +231,7 @@ sections! {
     }
     TwoStep {
         unknown_user: u16,
+        step_value: StepValue,
     }
     Password {
         memory_kib: u32,
@@ -279,6 +280,16 @@ sections! {
         level: String,
         format: LogFormat,
     }
+}
+
+/// Whether the second call of `/users` must show the value that the first answered with.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum StepValue {
+    /// A few guesses of clients without it are judged.
+    Optional,
+    /// Clients without it are refused.
+    Required,
 }
 
 /// How log lines look.

@@ -8,13 +8,11 @@ use super::enrol::{hash_of, put_in_force, rotate_session, turn_on};
 use super::second_factor::SecondFactor;
 use super::{Auth, Error};
 use crate::crypto::random;
-use crate::crypto::seal::{base64url, digest};
+use crate::crypto::seal::digest;
 use crate::domain::account::Account;
 use crate::domain::factor::Method;
 use crate::domain::ids::AccountId;
-use crate::domain::phone::Identifier;
 use crate::domain::secret::{BackupCode, ChallengeToken, OneTimeCode, SessionToken};
-use crate::domain::source::network;
 use crate::store::lapse::Redeemable;
 use crate::store::sessions::Live;
 use crate::store::totp::{self, Which};
@@ -46,43 +44,11 @@ impl Auth {
     /// Begins a sign-in whose password was just proven and whose second factor is awaited.
     pub(crate) async fn challenge(&self, account: &Account, remember: bool) -> Result<ChallengeToken, Error> {
         let token = ChallengeToken::new(random::alphanumeric(32));
-        self.keep_challenge(&token, account, remember).await?;
-        Ok(token)
-    }
-
-    /// Notes that an account's password was proven, for a surface whose second step names the address again.
-    /// Such a sign-in belongs to where it began: a stranger who knows the address can neither end nor spoil it.
-    pub(crate) async fn note_first_step(&self, account: &Account, source: IpAddr) -> Result<(), Error> {
-        self.keep_challenge(&self.first_step(account.uuid, source), account, true).await
-    }
-
-    /// What [`Auth::note_first_step`] noted for an address is known by this; for an unknown one it is known to nobody.
-    pub(crate) async fn first_step_of(
-        &self,
-        email: &str,
-        kind: Option<&str>,
-        source: IpAddr,
-    ) -> Result<ChallengeToken, Error> {
-        let found = self.find(kind, &Identifier::address(email)).await?;
-        Ok(self.first_step(found.map_or_else(random::uuid, |account| account.uuid), source))
-    }
-
-    fn first_step(&self, account: uuid::Uuid, source: IpAddr) -> ChallengeToken {
-        let from = network(source).to_string();
-        let mac = self.root.mac("first step", &[account.as_bytes(), from.as_bytes()]);
-        ChallengeToken::new(base64url(&mac))
-    }
-
-    async fn keep_challenge(
-        &self,
-        token: &ChallengeToken,
-        account: &Account,
-        remember: bool,
-    ) -> Result<(), Error> {
         let (hash, account) = (digest(token.expose().as_bytes()), account.clone());
         let until = self.now().plus(self.config.two_factor.cookie_ttl);
         let unit = async move |tx: &mut Tx| challenges::insert(tx, &hash, &account, remember, until).await;
-        Ok(self.store.write(move |tx| Box::pin(async move { unit(tx).await })).await?)
+        self.store.write(move |tx| Box::pin(async move { unit(tx).await })).await?;
+        Ok(token)
     }
 
     /// Whose sign-in is under way.

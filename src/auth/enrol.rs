@@ -105,9 +105,11 @@ impl Auth {
             if has_method(tx, &owner.live).await? {
                 return Ok(Err(Error::EmailEnabled));
             }
-            let subject = Purpose::Enable(owner.live.account_uuid).subject(&factor.root);
-            let tried = mailed_code::attempt(tx, &factor.root, &subject, &code, owner.now).await?;
-            match tried {
+            let Some(stored) = accounts::by_id(tx, account).await? else {
+                return Ok(Err(Error::NotAuthenticated));
+            };
+            let whose = (Purpose::Enable, &stored);
+            match mailed_code::attempt(tx, &factor.root, whose, &code, true, owner.now).await? {
                 Tried::Right => {}
                 Tried::Wrong | Tried::UsedBefore => return Ok(Err(Error::InvalidCode)),
                 Tried::TooMany => return Ok(Err(Error::TooManyTries)),

@@ -3,16 +3,13 @@
 //! without the password gets the account with nothing that was bound to it before.
 
 use super::factors::changed;
-use super::mailed_code::Purpose;
+use super::mailed_code;
 use crate::crypto::password;
-use crate::crypto::root::RootKeys;
 use crate::domain::account::Account;
 use crate::domain::time::Timestamp;
 use crate::mail::{self, Bound, Letter};
 use crate::store::{self, Tx};
-use crate::store::{
-    accounts, challenges, devices, factors, hits, mailed_codes, pairings, sessions, tickets, totp, trusts,
-};
+use crate::store::{accounts, challenges, devices, factors, hits, pairings, sessions, tickets, totp, trusts};
 
 /// Notes that an address was proven by somebody who has proven the password, too: in its session, or beside it. Nothing
 /// ends. Runs under the account's lock.
@@ -35,7 +32,6 @@ pub(super) async fn with_password(
 /// the one that it has then. Returns the account as it is then. Runs under the account's lock.
 pub(super) async fn without_password(
     tx: &mut Tx,
-    root: &RootKeys,
     account: Account,
     source: &str,
     now: Timestamp,
@@ -44,7 +40,7 @@ pub(super) async fn without_password(
     if account.has_trusted_address() {
         return Ok(account);
     }
-    end_everything(tx, root, &account, now).await?;
+    end_everything(tx, &account, now).await?;
     changed(tx, "account.reclaim", account.id, None, source, now).await?;
     mail::notify(tx, account.id, Letter::Reclaimed { source }, now).await?;
     Ok(accounts::by_id(tx, account.id).await?.unwrap_or(account))
@@ -52,12 +48,7 @@ pub(super) async fn without_password(
 
 /// Ends whatever somebody could get into the account with, or keep it locked with. What comes later and lets somebody in
 /// has its place here.
-async fn end_everything(
-    tx: &mut Tx,
-    root: &RootKeys,
-    account: &Account,
-    now: Timestamp,
-) -> Result<(), store::Error> {
+async fn end_everything(tx: &mut Tx, account: &Account, now: Timestamp) -> Result<(), store::Error> {
     let id = account.id;
     // Of the class that the old hash had: its place in the proportions of the dummies stays the same.
     let class = password::class(&account.password_hash);
@@ -74,7 +65,7 @@ async fn end_everything(
     totp::forget(tx, id).await?;
     trusts::revoke_all(tx, id).await?;
     challenges::end_all(tx, id).await?;
-    mailed_codes::forget(tx, &Purpose::Enable(account.uuid).subject(root)).await?;
+    mailed_code::forget(tx, account).await?;
     hits::forget(tx, id).await?;
     accounts::set_block(tx, id, None).await
 }

@@ -59,6 +59,8 @@ pub(crate) const CODES_PER_ADDRESS: Rule = Rule::kept("code/address", 10, TEN_MI
 pub(crate) const REFRESHES_PER_SOURCE: Rule = Rule::kept("refresh/source", 60, TEN_MINUTES);
 /// Tokens of logins by mail that were none, or over, from one source.
 pub(crate) const MAIL_TOKENS_PER_SOURCE: Rule = Rule::kept("mail token/source", 30, TEN_MINUTES);
+/// Second calls of `/users` without a step value that led to nothing, from one source.
+pub(crate) const STEPS_PER_SOURCE: Rule = Rule::kept("step/source", 60, TEN_MINUTES);
 /// Accounts made from one source.
 pub(crate) const REGISTRATIONS_PER_SOURCE: Rule = Rule::kept("register/source", 60, TEN_MINUTES);
 

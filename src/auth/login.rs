@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
+use super::first_step::FirstStep;
 use crate::domain::account::Account;
 use crate::domain::device::DeviceFacts;
 use crate::domain::language::Language;
@@ -22,6 +23,8 @@ pub(crate) enum First {
     Password(Box<Account>),
     /// It was proven at the begin of this sign-in.
     Challenge(ChallengeToken),
+    /// It was proven by the login call of `/users`.
+    Step(FirstStep),
     /// Mailed words proved the address.
     Mail(Box<ByMail>),
     /// The account was just made by whom mailed words have proven to own its address.

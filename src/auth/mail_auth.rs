@@ -8,7 +8,6 @@ use super::login::ByMail;
 use super::mail_login::{TOKEN_CHARS, hash_of};
 use super::mint::CHALLENGE_TRIES;
 use super::{Auth, Credential, Error, First, Login, Minted, first_proof, lookup};
-use crate::crypto::root::RootKeys;
 use crate::crypto::{password, random};
 use crate::domain::account::{Account, Kind, PasswordHash, check_new_password};
 use crate::domain::factor::Method;
@@ -232,7 +231,6 @@ impl Auth {
             token: hash_of(token.expose()),
             account: account.id,
             new,
-            root: self.root.clone(),
             source: source.to_string(),
             now: self.now(),
         };
@@ -268,14 +266,13 @@ struct Recovery {
     token: Hash,
     account: AccountId,
     new: PasswordHash,
-    root: RootKeys,
     source: String,
     now: Timestamp,
 }
 
 impl Recovery {
     async fn fill(self, tx: &mut Tx) -> Result<Result<AccountId, Error>, store::Error> {
-        let Self { token, account: id, new, root, source, now } = self;
+        let Self { token, account: id, new, source, now } = self;
         if mail_logins::hold_auth(tx, &token, now).await?.is_none_or(|auth| auth.bound_to.is_some()) {
             lapse::note(tx, Redeemable::MailAuth(token), now).await?;
             return Ok(Err(Error::NoMailLogin));
@@ -285,7 +282,7 @@ impl Recovery {
             return Ok(Err(Error::Disabled));
         }
         mail_logins::end_auth(tx, &token).await?;
-        first_proof::without_password(tx, &root, account, &source, now).await?;
+        first_proof::without_password(tx, account, &source, now).await?;
         accounts::set_password(tx, id, &new, now).await?;
         accounts::bar_mail(tx, id).await?;
         // Approving phones stay: they are a factor.

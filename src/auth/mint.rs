@@ -11,7 +11,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use super::login::{Credential, First, Login, Minted, OWN_CLIENT, Wish};
-use super::second_factor::SecondFactor;
+use super::second_factor::{SecondFactor, Tally};
 use super::{Auth, Error, refresh};
 use crate::crypto::random;
 use crate::crypto::seal::digest;
@@ -69,11 +69,12 @@ impl Auth {
         login: Login,
     ) -> Result<Minted, Error> {
         let wish = login.wish.clone();
+        let tally = first.tally();
         let order = Order {
             kinds: self.config.accounts.kinds.clone(),
             first,
             credential,
-            factor: self.second_factor(login.source),
+            factor: SecondFactor { tally, ..self.second_factor(login.source) },
             login,
             session: SessionId(random::uuid()),
             token_id: random::uuid(),
@@ -114,6 +115,7 @@ impl Auth {
             root: self.root.clone(),
             seals: self.seals.clone(),
             source: source.to_string(),
+            tally: Tally::Account,
             now: self.now(),
         }
     }
@@ -161,8 +163,8 @@ impl Order {
             First::Password(account) | First::Made(account) => {
                 self.fill_for(tx, (account.id, account.password_version), None).await
             }
-            First::Challenge(token) => {
-                let hash = digest(token.expose().as_bytes());
+            First::Challenge(_) | First::Step(_) => {
+                let Some(hash) = self.first.challenge() else { return Ok(Err(Error::InvalidChallenge)) };
                 let Some(challenge) = challenges::live(tx, &hash, self.now).await? else {
                     lapse::note(tx, lapse::Redeemable::Challenge(hash), self.now).await?;
                     return Ok(Err(Error::InvalidChallenge));

@@ -149,11 +149,10 @@ impl Auth {
         password: Option<&Password>,
         source: IpAddr,
     ) -> Result<(), Error> {
-        let root = self.root.clone();
         let unit = async move |tx: &mut Tx, owner: Owner| {
             let Owner { live, source, now } = owner;
             if let Some(account) = accounts::by_id(tx, live.account).await? {
-                removal::remove(tx, &root, &account, &source, now).await?;
+                removal::remove(tx, &account, &source, now).await?;
             }
             Ok(Ok(()))
         };

@@ -4,7 +4,7 @@
 use zeroize::Zeroizing;
 
 use super::mailed_code::{self, Purpose, Standing, Tried};
-use super::{Error, first_proof};
+use super::{Error, first_proof, first_step};
 use crate::crypto::root::RootKeys;
 use crate::crypto::seal::digest;
 use crate::crypto::seals::{Seals, TOTP};
@@ -30,7 +30,18 @@ pub(super) struct SecondFactor {
     pub(super) seals: Seals,
     /// The address that letters name.
     pub(super) source: String,
+    pub(super) tally: Tally,
     pub(super) now: Timestamp,
+}
+
+/// Where wrong codes are counted.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Tally {
+    /// Against the account and the code: its methods are blocked after some, and the code is dead.
+    Account,
+    /// Only against what the account stands in a day from clients that do not prove that they made its login call: such
+    /// a guess may be a neighbour's, who must not be able to block the owner.
+    Day,
 }
 
 /// The outcome of a check: a refusal is a value, since the failure that it counted has to stay.
@@ -78,8 +89,7 @@ impl SecondFactor {
             self.count_failure(tx, account, Method::Email).await?;
             return Ok(Err(Error::InvalidCode));
         }
-        let subject = Purpose::Login(&account.email).subject(&self.root);
-        let tried = mailed_code::attempt(tx, &self.root, &subject, code, self.now).await?;
+        let tried = self.try_mailed(tx, account, code).await?;
         if tried == Tried::Wrong || (strict && matches!(tried, Tried::TooMany | Tried::NoCode)) {
             self.count_failure(tx, account, Method::Email).await?;
         }
@@ -166,8 +176,7 @@ impl SecondFactor {
         if is_of_app {
             return self.totp(tx, account, code, true).await;
         }
-        let subject = Purpose::Login(&account.email).subject(&self.root);
-        let mailed = mailed_code::standing(tx, &subject, self.now).await?;
+        let mailed = mailed_code::standing(tx, account, self.now).await?;
         if has_mail && (mailed == Standing::Live || !has_app) {
             let checked = self.mailed_code(tx, account, code, true).await?;
             // Where none was sent, or it was used, there is none that could be over.
@@ -175,7 +184,7 @@ impl SecondFactor {
             return Ok(if was_none { Err(Error::InvalidCode) } else { checked });
         }
         if has_mail {
-            match mailed_code::attempt(tx, &self.root, &subject, code, self.now).await? {
+            match self.try_mailed(tx, account, code).await? {
                 // It was right, once: not held against anybody. None is right now: none lives.
                 Tried::UsedBefore | Tried::Right => return Ok(Err(Error::InvalidCode)),
                 Tried::Wrong | Tried::TooMany | Tried::NoCode => {}
@@ -211,14 +220,28 @@ impl SecondFactor {
         }
     }
 
-    /// Spends a backup code, which may have been made before the root key was rotated.
+    async fn try_mailed(
+        &self,
+        tx: &mut Tx,
+        account: &Account,
+        code: &OneTimeCode,
+    ) -> Result<Tried, store::Error> {
+        let counts = self.tally == Tally::Account;
+        mailed_code::attempt(tx, &self.root, (Purpose::Login, account), code, counts, self.now).await
+    }
+
+    /// Spends a backup code, which may have been made before the root key was rotated. Codes of the dashed form that were
+    /// made before case was ignored are kept as they were shown.
     async fn use_backup_code(
         &self,
         tx: &mut Tx,
         account: &Account,
         code: &BackupCode,
     ) -> Result<factors::Spent, store::Error> {
-        for hash in self.root.macs(BACKUP_CODE, &backup_code_parts(&account.uuid, code)) {
+        let folded = folded(code);
+        let hashes = [folded.as_str(), code.expose()]
+            .map(|text| self.root.macs(BACKUP_CODE, &[account.uuid.as_bytes(), text.as_bytes()]));
+        for hash in hashes.concat() {
             let spent = factors::use_code(tx, account.id, &hash, self.now).await?;
             if spent != factors::Spent::Unknown {
                 return Ok(spent);
@@ -280,6 +303,9 @@ impl SecondFactor {
         account: &Account,
         method: Method,
     ) -> Result<(), store::Error> {
+        if self.tally == Tally::Day {
+            return first_step::count_guess(tx, account.id, self.now).await;
+        }
         let run = factors::failed(tx, account.id, method).await?;
         let consequence = self.policy.consequence(run);
         if consequence == Consequence::Counted {
@@ -306,9 +332,11 @@ async fn is_last(tx: &mut Tx, account: &Account, method: Method) -> Result<bool,
 const BACKUP_CODE: &str = "backup code";
 
 pub(super) fn backup_code_hash(root: &RootKeys, account: uuid::Uuid, code: &BackupCode) -> [u8; 32] {
-    root.mac(BACKUP_CODE, &backup_code_parts(&account, code))
+    root.mac(BACKUP_CODE, &[account.as_bytes(), folded(code).as_bytes()])
 }
 
-fn backup_code_parts<'a>(account: &'a uuid::Uuid, code: &'a BackupCode) -> [&'a [u8]; 2] {
-    [account.as_bytes(), code.expose().trim().as_bytes()]
+/// What is hashed of a backup code: those with a dash are read in either case (CONTRACT.md section 1).
+fn folded(code: &BackupCode) -> Zeroizing<String> {
+    let text = code.expose();
+    Zeroizing::new(if text.contains('-') { text.to_lowercase() } else { text.to_owned() })
 }

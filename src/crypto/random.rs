@@ -26,11 +26,6 @@ pub(crate) fn readable(len: usize) -> String {
     drawn(len, b"abcdefghijkmnpqrstuvwxyzABCDEFGHJKLMNPQRSTUVWXYZ23456789")
 }
 
-/// `len` decimal digits, drawn evenly.
-pub(crate) fn digits(len: usize) -> String {
-    drawn(len, b"0123456789")
-}
-
 /// A number below `bound`, which is not zero; each as likely as the next.
 pub(crate) fn below(bound: usize) -> usize {
     // Rejecting what is beyond the largest multiple keeps the draw even.

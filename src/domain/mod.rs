@@ -15,3 +15,4 @@ pub mod signing;
 pub mod source;
 pub mod text;
 pub mod time;
+pub mod typed;

@@ -74,6 +74,10 @@ secret! {
     ChallengeToken
 }
 secret! {
+    /// What names a login call of `/users` in the call that follows: 190 bits and their MAC.
+    StepToken
+}
+secret! {
     /// What a device that is not asked for a second factor is known by.
     TrustToken
 }

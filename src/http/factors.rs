@@ -9,10 +9,10 @@ use super::Http;
 use super::dashboard::{Fresh, exposed};
 use super::error::Refusal;
 use super::extract::{Bearer, Client, Json, OptionalJson, PathText};
-use super::login::one_time;
 use crate::auth::enrol::Consent;
 use crate::domain::factor::Method;
 use crate::domain::secret::Password;
+use crate::domain::typed;
 use crate::store::trusts::Trust;
 
 #[derive(Deserialize)]
@@ -69,7 +69,7 @@ pub(super) async fn confirm_totp(
 ) -> Result<Response, Refusal> {
     let password = body.password.map(Password::new);
     let consent = Consent { password: password.as_ref(), source: client.source };
-    http.auth.confirm_totp(&live, one_time(&body.token), consent).await?;
+    http.auth.confirm_totp(&live, typed::one_time(&body.token), consent).await?;
     http.broker.account_changed(live.account);
     Ok(axum::Json(true).into_response())
 }

@@ -12,8 +12,9 @@ use crate::auth::limits::TICKETS_PER_SOURCE;
 use crate::auth::{Credential, Error, First, Login, Wish};
 use crate::domain::device::{DeviceFacts, from_user_agent};
 use crate::domain::phone::Identifier;
-use crate::domain::secret::{AccessToken, BackupCode, OneTimeCode, Password, Ticket};
+use crate::domain::secret::{AccessToken, Password, Ticket};
 use crate::domain::text::{shown, unlinked};
+use crate::domain::typed;
 
 /// A ticket in base64url: 256 bits.
 const TICKET_CHARS: usize = 43;
@@ -84,7 +85,7 @@ pub(super) async fn exchange(
     let credential = if is_ticket {
         Credential::Ticket(Ticket::new(code.to_owned()))
     } else {
-        Credential::MailedCode(one_time(code))
+        Credential::MailedCode(typed::one_time(code))
     };
     // A used, expired or foreign ticket counts for rates only (CONTRACT.md section 1, counters).
     let attempt = http.auth.limits.attempt(TICKETS_PER_SOURCE, client.source).await?;
@@ -100,7 +101,7 @@ pub(super) async fn backup_code(
     client: Client,
     Json(mut body): Json<LoginBody>,
 ) -> Result<Response, Refusal> {
-    let code = BackupCode::new(body.backup_code.take().ok_or(Refusal::BadField)?);
+    let code = typed::backup_code(&body.backup_code.take().ok_or(Refusal::BadField)?);
     let login = body.login(&client);
     Ok(token(&body.mint(&http, &kind, Credential::BackupCode(code), login).await?))
 }
@@ -111,7 +112,7 @@ pub(super) async fn authenticator(
     client: Client,
     Json(mut body): Json<LoginBody>,
 ) -> Result<Response, Refusal> {
-    let code = one_time(&body.token_2fa.take().ok_or(Refusal::BadField)?);
+    let code = typed::one_time(&body.token_2fa.take().ok_or(Refusal::BadField)?);
     let login = body.login(&client);
     Ok(token(&body.mint(&http, &kind, Credential::Totp(code), login).await?))
 }
@@ -139,11 +140,6 @@ pub(super) async fn send_code(
 /// Whether a code has the form of an approval's.
 pub(super) fn is_ticket(code: &str) -> bool {
     code.len() == TICKET_CHARS && code.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b))
-}
-
-/// A code as people type it: with spaces in the middle, or around.
-pub(super) fn one_time(text: &str) -> OneTimeCode {
-    OneTimeCode::new(text.chars().filter(|c| !c.is_whitespace()).collect())
 }
 
 /// What a client says of its device in the body of a login, fit to be shown; nothing where it said nothing.

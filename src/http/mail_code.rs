@@ -11,11 +11,12 @@ use serde_json::{Value, json};
 use super::Http;
 use super::error::Refusal;
 use super::extract::{Client, Json};
-use super::login::{Said, is_ticket, one_time, said};
+use super::login::{Said, is_ticket, said};
 use crate::auth::mail_auth::SignedIn;
 use crate::auth::mail_login::Mailed;
 use crate::auth::{Credential, Error, Login, Minted, Wish};
-use crate::domain::secret::{BackupCode, MailAuthToken, MailLoginToken, MailedWords, Password, Ticket};
+use crate::domain::secret::{MailAuthToken, MailLoginToken, MailedWords, Password, Ticket};
+use crate::domain::typed;
 
 /// The longest text that is looked at as words: three of the longest with room for what people put around them.
 const RECEIVED_BYTES: usize = 1000;
@@ -200,7 +201,7 @@ async fn recover(
 
 /// What comes beside the words, by its form: an approval's ticket, an app's code, or else a backup code.
 fn credential(otp: &str) -> Option<Credential> {
-    let (text, code) = (otp.trim(), one_time(otp));
+    let (text, code) = (otp.trim(), typed::one_time(otp));
     let digits = code.expose();
     if text.is_empty() {
         None
@@ -209,7 +210,7 @@ fn credential(otp: &str) -> Option<Credential> {
     } else if digits.len() == TOTP_DIGITS && digits.bytes().all(|b| b.is_ascii_digit()) {
         Some(Credential::Totp(code))
     } else {
-        Some(Credential::BackupCode(BackupCode::new(text.to_owned())))
+        Some(Credential::BackupCode(typed::backup_code(text)))
     }
 }
 

@@ -90,8 +90,8 @@ pub(crate) fn with_cors(router: Router, allowed: &[String]) -> Router {
     let cors = CorsLayer::new()
         .allow_origin(AllowOrigin::list(origins))
         .allow_methods([Method::GET, Method::POST, Method::DELETE])
-        .allow_headers([AUTHORIZATION, CONTENT_TYPE])
-        .expose_headers([RETRY_AFTER, WWW_AUTHENTICATE])
+        .allow_headers([AUTHORIZATION, CONTENT_TYPE, two_step::STEP])
+        .expose_headers([RETRY_AFTER, WWW_AUTHENTICATE, two_step::STEP])
         .max_age(PREFLIGHT);
     router.layer(cors)
 }

@@ -1,6 +1,7 @@
 //! Two-step verification, `/users` (CONTRACT.md section 4): names in any case, plain texts, problem documents.
 
 mod answer;
+mod step;
 
 use axum::Router;
 use axum::extract::State;
@@ -11,16 +12,18 @@ use serde_json::json;
 
 use super::Http;
 use super::extract::{Client, bearer_token};
-use super::login::{device_of, one_time};
+use super::login::device_of;
 use crate::auth::enrol::Consent;
-use crate::auth::{Credential, Error, First, Login, Wish};
+use crate::auth::{Credential, Error, Login, Second, Wish};
 use crate::domain::account::Email;
 use crate::domain::factor::Method;
 use crate::domain::phone::Identifier;
 use crate::domain::secret::{OneTimeCode, Password};
+use crate::domain::typed;
 use crate::store::sessions::Live;
 use answer::{Fields, Refused, text};
 use axum::http::HeaderMap;
+pub(super) use step::STEP;
 
 pub(super) fn routes() -> Router<Http> {
     Router::new()
@@ -103,7 +106,7 @@ async fn confirm_enabling(
         return Err(wrong());
     }
     let consent = Consent { password: password.as_ref(), source: client.source };
-    match http.auth.enable_email_by_code(&live, one_time(&token), consent).await {
+    match http.auth.enable_email_by_code(&live, typed::one_time(&token), consent).await {
         Ok(()) => {}
         Err(Error::InvalidCode | Error::CodeExpired | Error::TooManyTries) => return Err(wrong()),
         Err(Error::EmailEnabled) => return Err(Refused::UNAUTHORIZED),
@@ -113,7 +116,7 @@ async fn confirm_enabling(
     Ok(StatusCode::OK)
 }
 
-async fn login(State(http): State<Http>, client: Client, mut fields: Fields) -> Result<StatusCode, Refused> {
+async fn login(State(http): State<Http>, client: Client, mut fields: Fields) -> Result<Response, Refused> {
     let (name, password) = (fields.text("username"), Password::new(fields.text("password")));
     let provider = fields.text("provider");
     let kind = fields.optional("type");
@@ -147,12 +150,13 @@ async fn login(State(http): State<Http>, client: Client, mut fields: Fields) -> 
     if provider == Provider::Email {
         http.auth.mail_code_to(&account, http.auth.config.otp.ttl, client.source).await?;
     }
-    http.auth.note_first_step(&account, client.source).await?;
-    Ok(StatusCode::OK)
+    let step = http.auth.note_first_step(&account, client.source).await?;
+    Ok((StatusCode::OK, step::given(&http, &step)).into_response())
 }
 
 async fn confirm_login(
     State(http): State<Http>,
+    headers: HeaderMap,
     client: Client,
     mut fields: Fields,
 ) -> Result<Response, Refused> {
@@ -168,9 +172,10 @@ async fn confirm_login(
         language: client.language,
         wish: Wish::RefreshToken,
     };
-    let challenge = http.auth.first_step_of(&email, kind.as_deref(), client.source).await?;
-    let credential = provider.credential(one_time(&token));
-    let minted = match http.auth.mint(First::Challenge(challenge), credential, login).await {
+    let value = step::read(&headers);
+    let second = Second { value: value.as_ref(), email: &email, kind: kind.as_deref() };
+    let credential = provider.credential(typed::one_time(&token));
+    let minted = match http.auth.mint_second(second, credential, login).await {
         Err(e @ (Error::Locked(_) | Error::Busy(_) | Error::TooManyRequests(_) | Error::Internal(_))) => {
             return Err(e.into());
         }
@@ -179,7 +184,7 @@ async fn confirm_login(
     };
     let refresh = minted.refresh_token.ok_or_else(|| Error::internal("a login without its refresh token"))?;
     let body = json!({"accessToken": minted.token.expose(), "refreshToken": refresh.expose()});
-    Ok(axum::Json(body).into_response())
+    Ok((step::taken_back(&http, &headers), axum::Json(body)).into_response())
 }
 
 async fn bearer(http: &Http, headers: &HeaderMap) -> Result<Live, Refused> {

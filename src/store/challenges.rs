@@ -6,8 +6,8 @@ use crate::domain::ids::AccountId;
 use crate::domain::time::Timestamp;
 
 const INSERT: &str = "INSERT INTO challenges (hash, account_id, password_version, remember, tries, expires_at) VALUES ($1, $2, $3, $4, 0, $5) \
-     ON CONFLICT (hash) DO UPDATE SET password_version = excluded.password_version, tries = 0, expires_at = excluded.expires_at";
-const LIVE: &str = "SELECT account_id, password_version, remember, tries FROM challenges WHERE hash = $1 AND expires_at > $2";
+     ON CONFLICT (hash) DO UPDATE SET account_id = excluded.account_id, password_version = excluded.password_version, tries = 0, expires_at = excluded.expires_at";
+const LIVE: &str = "SELECT account_id, password_version, remember, tries, expires_at FROM challenges WHERE hash = $1 AND expires_at > $2";
 const TRIED: &str = "UPDATE challenges SET tries = tries + 1 WHERE hash = $1";
 const END: &str = "DELETE FROM challenges WHERE hash = $1";
 const END_ALL: &str = "DELETE FROM challenges WHERE account_id = $1";
@@ -22,6 +22,7 @@ pub(crate) struct Challenge {
     pub(crate) remember: bool,
     /// Wrong codes so far.
     pub(crate) tries: u32,
+    pub(crate) expires_at: Timestamp,
 }
 
 /// Notes that the account's password was proven.
@@ -49,6 +50,7 @@ pub(crate) async fn live(tx: &mut Tx, hash: &[u8; 32], now: Timestamp) -> Result
         password_version: row.get(1)?,
         remember: row.get::<i64>(2)? != 0,
         tries: u32::try_from(row.get::<i64>(3)?).unwrap_or(u32::MAX),
+        expires_at: Timestamp(row.get(4)?),
     }))
 }
 

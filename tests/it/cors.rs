@@ -17,7 +17,7 @@ async fn an_allowed_page_may_log_in_and_import_the_client() {
     let server = Server::start(&[("SERVER__ALLOWED_ORIGINS", APP)]).await;
     let answer = preflight(&server, APP).await.expect(200);
     assert_eq!(answer.header("access-control-allow-origin"), APP);
-    assert_eq!(answer.header("access-control-allow-headers"), "authorization,content-type");
+    assert_eq!(answer.header("access-control-allow-headers"), "authorization,content-type,x-readylogin-step");
     assert_eq!(answer.header("access-control-allow-credentials"), "", "no cookie is ever needed");
 
     let ann = server.person("ann").await;

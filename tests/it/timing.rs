@@ -3,6 +3,7 @@
 mod codes;
 mod passwords;
 mod schemes;
+mod steps;
 
 use std::time::Duration;
 

@@ -34,7 +34,7 @@ impl Order {
         let is_first = !has_password && account.disabled_at.is_none() && !account.has_trusted_address();
         let account = if is_first {
             let source = &self.login.device.ip;
-            first_proof::without_password(tx, &self.factor.root, account, source, self.now).await?
+            first_proof::without_password(tx, account, source, self.now).await?
         } else {
             account
         };

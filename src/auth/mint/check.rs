@@ -1,9 +1,9 @@
 //! What the mint asks for before it begins a session: the second factor, or what stands for it.
 
 use super::Order;
-use crate::auth::Error;
 use crate::auth::login::{Credential, First};
-use crate::auth::second_factor::Checked;
+use crate::auth::second_factor::{Checked, Tally};
+use crate::auth::{Error, first_step};
 use crate::crypto::seal::digest;
 use crate::domain::account::Account;
 use crate::domain::claims::Proof;
@@ -26,6 +26,9 @@ impl Order {
         under_way: Option<Challenge>,
     ) -> Checked {
         let (Some(hash), Some(under_way)) = (hash, under_way) else { return self.check(tx, account).await };
+        if self.factor.tally == Tally::Day {
+            return self.judge(tx, account, hash, under_way).await;
+        }
         // A mailed code counts its own tries, and dies without the sign-in.
         let counts_here = matches!(self.credential, Credential::Totp(_) | Credential::BackupCode(_));
         if counts_here && under_way.tries >= CHALLENGE_TRIES && account.block_left(self.now).is_none() {
@@ -34,13 +37,37 @@ impl Order {
         }
         let checked = self.check(tx, account).await?;
         match &checked {
-            Ok(_) => {
-                challenges::end(tx, hash).await?;
-            }
+            Ok(_) => self.end_sign_in(tx, account, hash).await?,
             Err(Error::InvalidTotp | Error::InvalidBackupCode) => challenges::tried(tx, hash).await?,
             Err(_) => {}
         }
         Ok(checked)
+    }
+
+    /// Judges a guess whose client does not prove that it made the login call; a few are, and what they cost is that.
+    async fn judge(&self, tx: &mut Tx, account: &Account, hash: &[u8; 32], under_way: Challenge) -> Checked {
+        if !first_step::is_judged(tx, &under_way, self.now).await? {
+            return Ok(Err(Error::InvalidChallenge));
+        }
+        let checked = self.check(tx, account).await?;
+        match &checked {
+            Ok(_) => self.end_sign_in(tx, account, hash).await?,
+            Err(Error::Locked(_)) => {}
+            Err(_) => challenges::tried(tx, hash).await?,
+        }
+        Ok(checked)
+    }
+
+    /// A sign-in under way is over; a login call of `/users` is, however it was named.
+    async fn end_sign_in(&self, tx: &mut Tx, account: &Account, hash: &[u8; 32]) -> Result<(), store::Error> {
+        challenges::end(tx, hash).await?;
+        if matches!(self.first, First::Step(_)) {
+            let named = (account.email.key(), account.kind.as_str());
+            for hash in first_step::network_hashes(&self.factor.root, named, self.login.source) {
+                challenges::end(tx, &hash).await?;
+            }
+        }
+        Ok(())
     }
 
     async fn check(&self, tx: &mut Tx, account: &Account) -> Checked {
@@ -52,7 +79,7 @@ impl Order {
         let is_barred = |method: Method| method == Method::Email && account.mail_barred;
         let is_usable = |method: &Method| !worn_out.contains(method) && !is_barred(*method);
         let usable = || methods.iter().copied().filter(is_usable).collect();
-        let is_step = matches!(self.first, First::Challenge(_));
+        let is_step = self.first.challenge().is_some();
         match &self.credential {
             Credential::PasswordAlone if matches!(self.first, First::Made(_)) && !has_method => {
                 Ok(Ok(Proof::Words))
@@ -72,7 +99,9 @@ impl Order {
             Credential::AnyCode(code) => self.factor.any_code(tx, account, code, &methods).await,
             Credential::Ticket(ticket) => self.factor.ticket(tx, account, ticket, has_method).await,
             Credential::MailedCode(code) if methods.contains(&Method::Email) => {
-                self.factor.mailed_code(tx, account, code, !is_step).await
+                // Of a client that does not prove that it made the login call every guess is counted.
+                let strict = !is_step || self.factor.tally == Tally::Day;
+                self.factor.mailed_code(tx, account, code, strict).await
             }
             Credential::MailedCode(_) => self.factor.unexpected_mailed_code(tx, account, has_method).await,
             Credential::Totp(_) if is_step && !methods.contains(&Method::Authenticator) => {

@@ -15,14 +15,15 @@ use serde::Serialize;
 
 use super::Http;
 use super::extract::{Bearer, Client, PathText};
-use super::login::{is_ticket, one_time};
+use super::login::is_ticket;
 use crate::auth::limits::TICKETS_PER_SOURCE;
 use crate::auth::{Credential, Error, First, Login, Minted, Wish};
 use crate::domain::account::Account;
 use crate::domain::device::DeviceFacts;
 use crate::domain::factor::Method;
 use crate::domain::phone::Identifier;
-use crate::domain::secret::{BackupCode, Fingerprint, Password, RefreshToken, Ticket};
+use crate::domain::secret::{Fingerprint, Password, RefreshToken, Ticket};
+use crate::domain::typed;
 use answer::Refused;
 use body::{Fields, MaybeFields, Own};
 use view::{AccountView, SessionView};
@@ -215,14 +216,14 @@ fn identifier(http: &Http, fields: &mut Fields) -> Result<Identifier, Refused> {
 /// What a code is, by its form: the ticket of an approval, a backup code, or six digits of one kind or the other. What
 /// has none of these forms is a wrong guess at the last.
 fn credential(otp: &str) -> Credential {
-    let code = one_time(otp);
-    let text = code.expose();
-    if is_ticket(text) {
-        Credential::Ticket(Ticket::new(text.to_owned()))
-    } else if is_backup_code(text) {
-        Credential::BackupCode(BackupCode::new(text.to_owned()))
+    let ticket: String = otp.chars().filter(|c| !c.is_whitespace()).collect();
+    let backup = typed::backup_code(otp);
+    if is_ticket(&ticket) {
+        Credential::Ticket(Ticket::new(ticket))
+    } else if is_backup_code(backup.expose()) {
+        Credential::BackupCode(backup)
     } else {
-        Credential::AnyCode(code)
+        Credential::AnyCode(typed::one_time(otp))
     }
 }
 

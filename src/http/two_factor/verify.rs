@@ -14,10 +14,10 @@ use crate::auth::cookie::{InSession, fresh_session_token};
 use crate::auth::profile::Profile;
 use crate::auth::{Credential, Error, First, Minted, Wish};
 use crate::domain::factor::Method;
-use crate::domain::secret::{BackupCode, ChallengeToken};
+use crate::domain::secret::ChallengeToken;
+use crate::domain::typed;
 use crate::http::Http;
 use crate::http::extract::Client;
-use crate::http::login::one_time;
 
 pub(super) async fn send_otp(
     State(http): State<Http>,
@@ -44,7 +44,7 @@ pub(super) async fn otp(
     client: Client,
     mut body: Body,
 ) -> Result<Response, Refused> {
-    let code = one_time(&body.text("code"));
+    let code = typed::one_time(&body.text("code"));
     let trust = body.flag("trustDevice").unwrap_or(false);
     body.finish()?;
     match asker.who(&http).await? {
@@ -67,7 +67,7 @@ pub(super) async fn totp(
     client: Client,
     mut body: Body,
 ) -> Result<Response, Refused> {
-    let code = one_time(&body.text("code"));
+    let code = typed::one_time(&body.text("code"));
     let trust = body.flag("trustDevice").unwrap_or(false);
     body.finish()?;
     let answer = |token: &str, user| json!({"status": true, "token": token, "user": user});
@@ -90,7 +90,7 @@ pub(super) async fn backup_code(
     client: Client,
     mut body: Body,
 ) -> Result<Response, Refused> {
-    let code = BackupCode::new(body.text("code"));
+    let code = typed::backup_code(&body.text("code"));
     let without_session = body.flag("disableSession").unwrap_or(false);
     let trust = body.flag("trustDevice").unwrap_or(false);
     body.finish()?;
