@@ -1,7 +1,7 @@
 //! A socket's mailbox: a bounded queue, a waker and two deadlines. This is all that others hold of a socket.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU32, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -39,6 +39,8 @@ pub(crate) enum Notice {
     Resolved(Arc<Resolved>),
     /// See whether the session still lives.
     Recheck,
+    /// The server is full and others need the place: close and come back.
+    Displaced,
 }
 
 /// Tenths of a second of uptime; 13 years.
@@ -52,7 +54,13 @@ pub(crate) struct Mailbox {
     notices: Mutex<Vec<Notice>>,
     due: AtomicU32,
     ping_at: AtomicU32,
+    place: AtomicU8,
 }
+
+/// What may become of a socket's place when there are too few, in [`Mailbox::place`].
+const MAY_GO: u8 = 0;
+const SETTLED: u8 = 1;
+const DISPLACED: u8 = 2;
 
 impl Mailbox {
     pub(crate) fn new(first_ping: Duration) -> Self {
@@ -61,7 +69,33 @@ impl Mailbox {
             notices: Mutex::new(Vec::new()),
             due: AtomicU32::new(NEVER),
             ping_at: AtomicU32::new(tenths_up(first_ping)),
+            place: AtomicU8::new(MAY_GO),
         }
+    }
+
+    /// Says whether the socket keeps its place whatever happens: it is a phone, or somebody was asked for its login.
+    pub(crate) fn set_settled(&self, is_settled: bool) {
+        let (old, new) = if is_settled { (MAY_GO, SETTLED) } else { (SETTLED, MAY_GO) };
+        // A displaced one stays so.
+        let _ = self.place.compare_exchange(old, new, Ordering::AcqRel, Ordering::Relaxed);
+    }
+
+    pub(super) fn may_be_displaced(&self) -> bool {
+        self.place.load(Ordering::Acquire) == MAY_GO
+    }
+
+    pub(super) fn is_displaced(&self) -> bool {
+        self.place.load(Ordering::Acquire) == DISPLACED
+    }
+
+    /// Asks the socket to make room; false when it may not be, or was asked before.
+    pub(super) fn displace(&self) -> bool {
+        let asked =
+            self.place.compare_exchange(MAY_GO, DISPLACED, Ordering::AcqRel, Ordering::Relaxed).is_ok();
+        if asked {
+            self.push(Notice::Displaced);
+        }
+        asked
     }
 
     /// Puts a notice in and wakes the socket's task.

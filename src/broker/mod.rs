@@ -5,6 +5,7 @@ mod mailbox;
 mod news;
 mod phones;
 mod registry;
+mod seats;
 mod session;
 #[cfg(test)]
 mod sim;
@@ -19,7 +20,7 @@ use tokio::sync::{Notify, oneshot};
 
 pub(crate) use mailbox::{Mailbox, Notice};
 pub(crate) use phones::{PhoneSession, Recheck, answer};
-pub(crate) use registry::{Full, Seat, Sockets};
+pub(crate) use seats::{Full, Seat, Sockets};
 pub(crate) use session::{BrowserSession, Verdict};
 
 use crate::auth::{AskView, Auth, Ended, Error};

@@ -11,7 +11,7 @@ use super::Broker;
 use super::mailbox::{Mailbox, Notice};
 use crate::auth::{AskView, Decided, Ended, Error};
 use crate::bus::{Bus, Follow, Message, Reason, Resolved, Scan};
-use crate::domain::ids::{AccountId, PairingId};
+use crate::domain::ids::{AccountId, DeviceId, PairingId};
 use crate::domain::secret::AccessToken;
 use crate::domain::time::Timestamp;
 use crate::store::sessions::Live;
@@ -125,6 +125,11 @@ impl PhoneSession {
     /// Whose phone it is.
     pub(crate) fn account(&self) -> AccountId {
         self.live.account
+    }
+
+    /// The device that is `ready`.
+    pub(crate) fn device(&self) -> DeviceId {
+        self.live.device
     }
 
     /// Whether this device may approve logins.

@@ -1,8 +1,7 @@
-//! Who is connected: all sockets with their limits, and the browser behind each pairing. Registration is a guard.
+//! The browser behind each pairing. Registration is a guard.
 
-use std::net::IpAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use dashmap::DashMap;
@@ -10,109 +9,6 @@ use dashmap::mapref::entry::Entry;
 
 use super::mailbox::{Mailbox, Notice};
 use crate::domain::ids::PairingId;
-use crate::domain::source::network;
-
-/// Sockets are told to come back elsewhere in so many waves at most, and so many of them at a time at least.
-const WAVES: u32 = 16;
-const SMALLEST_WAVE: usize = 50;
-
-/// All sockets of this node.
-#[derive(Debug, Default)]
-pub(crate) struct Sockets {
-    all: DashMap<u64, Arc<Mailbox>>,
-    by_source: DashMap<IpAddr, u64>,
-    count: AtomicUsize,
-    next: AtomicU64,
-}
-
-/// A socket's place; leaves it when dropped.
-#[derive(Debug)]
-pub(crate) struct Seat {
-    sockets: Arc<Sockets>,
-    id: u64,
-    source: IpAddr,
-}
-
-/// Why there is no place for a socket.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Full {
-    /// This source has as many as it may.
-    Source,
-    /// The server has as many as it may.
-    All,
-}
-
-impl Sockets {
-    /// Takes a place before the upgrade, so that a silent or blocked peer counts and dies too.
-    pub(crate) fn take(
-        self: &Arc<Self>,
-        source: IpAddr,
-        per_source: Option<u64>,
-        total: Option<usize>,
-    ) -> Result<Seat, Full> {
-        if self.count.fetch_add(1, Ordering::AcqRel) >= total.unwrap_or(usize::MAX) {
-            self.count.fetch_sub(1, Ordering::AcqRel);
-            return Err(Full::All);
-        }
-        let source = network(source);
-        let mut of_source = self.by_source.entry(source).or_insert(0);
-        if *of_source >= per_source.unwrap_or(u64::MAX) {
-            drop(of_source);
-            self.count.fetch_sub(1, Ordering::AcqRel);
-            return Err(Full::Source);
-        }
-        *of_source += 1;
-        drop(of_source);
-        Ok(Seat { sockets: self.clone(), id: self.next.fetch_add(1, Ordering::Relaxed), source })
-    }
-
-    /// How many there are.
-    pub(super) fn len(&self) -> usize {
-        self.count.load(Ordering::Acquire)
-    }
-
-    /// Delivers deadlines and pings: one sweep for all sockets instead of a timer for each.
-    pub(super) fn tick(&self, now: Duration, ping_every: Duration) {
-        self.all.iter().for_each(|mailbox| mailbox.tick(now, ping_every));
-    }
-
-    /// Tells every socket, wave after wave within `time`: were all told at once, all would come back at once.
-    pub(super) async fn drain(&self, time: Duration) {
-        let all: Vec<_> = self.all.iter().map(|mailbox| mailbox.value().clone()).collect();
-        let waves = all.chunks(all.len().div_ceil(WAVES as usize).max(SMALLEST_WAVE));
-        for (number, wave) in waves.enumerate() {
-            if number > 0 {
-                tokio::time::sleep(time / WAVES).await;
-            }
-            wave.iter().for_each(|mailbox| mailbox.push(Notice::Drain));
-        }
-    }
-}
-
-impl Seat {
-    /// Makes the socket reachable.
-    pub(crate) fn sit(&self, mailbox: Arc<Mailbox>) {
-        self.sockets.all.insert(self.id, mailbox);
-    }
-
-    /// A number that no other socket of this node has.
-    pub(crate) fn id(&self) -> u64 {
-        self.id
-    }
-}
-
-impl Drop for Seat {
-    fn drop(&mut self) {
-        self.sockets.all.remove(&self.id);
-        self.sockets.count.fetch_sub(1, Ordering::AcqRel);
-        if let Entry::Occupied(mut of_source) = self.sockets.by_source.entry(self.source) {
-            *of_source.get_mut() -= 1;
-            if *of_source.get() == 0 {
-                of_source.remove();
-            }
-        }
-    }
-}
 
 /// The browsers that wait on this node, by pairing.
 #[derive(Debug, Default)]
@@ -216,22 +112,6 @@ impl Drop for Guard {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    const HERE: IpAddr = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
-
-    #[test]
-    fn seats_are_counted_per_source_and_in_all_and_given_back() {
-        let sockets = Arc::new(Sockets::default());
-        let other = "192.0.2.1".parse().unwrap();
-        let first = sockets.take(HERE, Some(1), Some(2)).unwrap();
-        assert_eq!(sockets.take(HERE, Some(1), Some(2)).err(), Some(Full::Source));
-        let second = sockets.take(other, Some(1), Some(2)).unwrap();
-        assert_eq!(sockets.take(HERE, Some(9), Some(2)).err(), Some(Full::All));
-        drop((first, second));
-        assert_eq!(sockets.count.load(Ordering::Relaxed), 0);
-        assert!(sockets.by_source.is_empty());
-        assert!(sockets.take(HERE, Some(1), Some(1)).is_ok());
-    }
 
     #[test]
     fn a_guard_removes_itself_and_not_its_successor() {

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use axum::Extension;
 use axum::extract::{Request, State};
@@ -20,6 +21,9 @@ use crate::net::{Peer, Stream, client_address};
 
 /// Seconds after which a client that found no place may try again.
 const COME_BACK: &str = "10";
+
+/// How soon a socket in a place that is kept for phones has to be `ready`.
+const SOON: Duration = Duration::from_secs(5);
 
 pub(super) async fn upgrade(
     State(front): State<Front>,
@@ -77,7 +81,8 @@ fn open(front: &Front, source: std::net::IpAddr, seat: Seat, stream: Stream) -> 
     // Spread out over the interval: sockets that came together are not pinged together.
     let spread = config.ping_every.mul_f64(f64::from(u8::try_from(seat.id() % 256).unwrap_or(0)) / 512.0);
     let mailbox = Arc::new(Mailbox::new(clock.uptime() + config.ping_every - spread));
-    mailbox.set_due(Some(clock.uptime() + config.first_message));
+    let patience = if seat.is_kept() { config.first_message.min(SOON) } else { config.first_message };
+    mailbox.set_due(Some(clock.uptime() + patience));
     seat.sit(mailbox.clone());
     if front.broker.is_draining() {
         mailbox.push(crate::broker::Notice::Drain);

@@ -20,6 +20,9 @@ const CLOSE_PATIENCE: Duration = Duration::from_secs(3);
 /// Pings that may stay unanswered.
 const MAX_UNANSWERED: u8 = 2;
 
+/// The reason of a close that makes room for others.
+const FULL: &str = "no socket is free, come back";
+
 /// The session was taken over by another socket: don't come back.
 const TAKEN_OVER: CloseCode = CloseCode::Library(4001);
 /// The phone's session or device has ended: sign in again.
@@ -39,7 +42,7 @@ pub(super) struct Socket<S> {
     unanswered: u8,
     /// A close frame was sent or received.
     is_ending: bool,
-    _seat: Seat,
+    seat: Seat,
 }
 
 /// What came in and was not handled yet; held only while there is something.
@@ -77,7 +80,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Socket<S> {
             waiting: None,
             unanswered: 0,
             is_ending: false,
-            _seat: seat,
+            seat,
         }
     }
 
@@ -175,7 +178,20 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Socket<S> {
         match event {
             Event::Notice(notice) => turns::for_notice(self.who(), self.on_notice(notice)).await,
             Event::Text(text) => turns::for_request(self.who(), self.on_text(&text)).await,
+        }?;
+        self.hold_place()
+    }
+
+    /// Says what the socket's place is worth to it now, and leaves one that is kept for phones if it is none.
+    fn hold_place(&mut self) -> Flow {
+        let is_asked = self.browser.as_ref().is_some_and(|browser| browser.is_asked());
+        self.mailbox.set_settled(self.phone.is_some() || is_asked);
+        if self.is_ending || !self.seat.is_kept() {
+            return Flow::Continue(());
         }
+        let device = self.phone.as_ref().map(|phone| phone.device());
+        let stays = device.map_or(self.browser.is_none(), |device| self.seat.give_to(device));
+        if stays { Flow::Continue(()) } else { self.close(CloseCode::Again, FULL) }
     }
 
     /// In whose line this socket waits for what all share.
@@ -186,6 +202,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Socket<S> {
     async fn on_notice(&mut self, notice: Notice) -> Flow {
         match notice {
             Notice::Drain => self.close(CloseCode::Away, "come back"),
+            Notice::Displaced => self.close(CloseCode::Again, FULL),
             Notice::Overflow => self.close(CloseCode::Policy, "too slow"),
             Notice::Due => self.on_due().await,
             Notice::Ping if self.unanswered >= MAX_UNANSWERED => Flow::Break(()),
@@ -233,8 +250,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Socket<S> {
         if self.browser.is_some() {
             return self.settle().await;
         }
-        let has_role = self.phone.is_some();
-        if has_role { Flow::Continue(()) } else { self.close(CloseCode::Policy, "no role was taken") }
+        match self.phone {
+            Some(_) => Flow::Continue(()),
+            None if self.seat.is_kept() => self.close(CloseCode::Again, FULL),
+            None => self.close(CloseCode::Policy, "no role was taken"),
+        }
     }
 
     async fn settle(&mut self) -> Flow {

@@ -3,7 +3,9 @@
 use serde_json::{Value, json};
 use tokio_tungstenite::tungstenite;
 
-use crate::harness::{PASSWORD, PATIENCE, Person, Process, Server, Socket, all_settings, store_url};
+use crate::harness::{
+    PASSWORD, PATIENCE, Person, Process, Server, Socket, all_settings, current_device, store_url,
+};
 
 /// The status and `Retry-After` of a refused handshake.
 async fn turned_away(server: &Server, headers: &[(&'static str, &str)]) -> (u16, String) {
@@ -222,4 +224,93 @@ async fn those_who_wait_do_not_take_the_last_file_handle() {
     phone.answer(&uuid, true).await;
     let code = browser.expect_code().await;
     ann.exchange(&code).await.token();
+}
+
+/// A server whose sockets may come from anywhere, as a declared proxy has it, and the headers of one address.
+async fn small_server(total: &str) -> Server {
+    let settings = [("SOCKET__TOTAL", total), ("SERVER__TRUSTED_PROXIES", "127.0.0.1")];
+    Server::start(&settings).await
+}
+
+/// The token of an approving phone that has not opened a socket.
+async fn approving_token(server: &Server, owner: &Person) -> String {
+    let token = owner.post("login", &json!({"name_device": "Pixel"})).await.token();
+    let device = current_device(&server.http, &token).await;
+    let body = json!({"method_2fa": "MOBILE", "trusted_device_id": device});
+    server.http.post_as(&token, "/2fa/method/mobile", &body).await.expect(200);
+    token
+}
+
+async fn socket_from(server: &Server, address: &str) -> Option<Socket> {
+    Socket::try_open(server.url(), &[("x-forwarded-for", address)]).await.ok()
+}
+
+#[tokio::test]
+async fn six_addresses_that_fill_all_seats_keep_no_phone_and_no_browser_of_others_out() {
+    let server = small_server("30").await;
+    let ann = server.person("ann").await;
+    let token = approving_token(&server, &ann).await;
+    let mut crowd = Vec::new();
+    for n in 0..60 {
+        let Some(mut socket) = socket_from(&server, &format!("198.51.{}.1", n % 6)).await else { continue };
+        socket.ready_login().await;
+        crowd.push(socket);
+    }
+    assert!(crowd.len() >= 27, "{}", crowd.len());
+
+    let mut phone_socket = socket_from(&server, "192.0.2.1").await.expect("a seat for the phone");
+    let ready = json!({"action": "ready", "authToken": token});
+    assert_eq!(phone_socket.call(&ready).await["message"], "Connection ready");
+    let mut browser =
+        socket_from(&server, "203.0.113.1").await.expect("a seat for a browser of another network");
+    let uuid = browser.ready_login().await["uuid"].clone();
+    browser.call(&ann.ask_frame(&uuid)).await;
+    phone_socket.expect("ask_mobile_connection").await;
+    let answer =
+        json!({"action": "responseMobileConnection", "authToken": token, "uuid": uuid, "response": true});
+    phone_socket.call(&answer).await;
+    ann.exchange(&browser.expect_code().await).await.token();
+}
+
+#[tokio::test]
+async fn the_newest_browser_of_the_largest_network_is_told_to_come_back_and_an_asked_one_is_not() {
+    let server = small_server("3").await;
+    let ann = server.person("ann").await;
+    let mut asked = socket_from(&server, "198.51.100.1").await.unwrap();
+    let mut older = socket_from(&server, "198.51.100.2").await.unwrap();
+    older.ready_login().await;
+    let mut newest = socket_from(&server, "198.51.100.3").await.unwrap();
+    newest.ready_login().await;
+    let uuid = asked.ready_login().await["uuid"].clone();
+    asked.call(&ann.ask_frame(&uuid)).await;
+    let mut newcomer = socket_from(&server, "192.0.2.1").await.expect("a seat");
+    newest.expect_close(1013).await;
+    newcomer.ready_login().await;
+    older.expect_pong().await;
+    asked.expect_pong().await;
+}
+
+#[tokio::test]
+async fn a_seat_that_is_kept_for_phones_is_lost_to_a_socket_that_is_not_ready_in_five_seconds() {
+    let server = small_server("10").await;
+    let ann = server.person("ann").await;
+    let token = approving_token(&server, &ann).await;
+    let mut crowd = Vec::new();
+    for n in 0..9 {
+        crowd.push(socket_from(&server, &format!("198.51.{n}.1")).await.unwrap());
+    }
+    let mut silent = socket_from(&server, "192.0.2.1").await.expect("the place that is kept");
+    server.clock.advance(std::time::Duration::from_secs(5));
+    silent.expect_close(1013).await;
+    silent.vanish();
+    let mut browser = a_seat(&server, &[("x-forwarded-for", "192.0.2.2")]).await;
+    browser.send(&json!({"action": "readyLogin", "os": "", "browser": "", "location": ""})).await;
+    browser.receive().await;
+    browser.expect_close(1013).await;
+    browser.vanish();
+    let mut phone_socket = a_seat(&server, &[("x-forwarded-for", "192.0.2.3")]).await;
+    let ready = json!({"action": "ready", "authToken": token});
+    assert_eq!(phone_socket.call(&ready).await["message"], "Connection ready");
+    server.clock.advance(std::time::Duration::from_secs(6));
+    phone_socket.expect_pong().await;
 }

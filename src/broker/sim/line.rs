@@ -176,7 +176,7 @@ impl Socket {
     async fn on_notice(&mut self, notice: Notice) -> Flow {
         let now = self.broker.auth.clock.now();
         match notice {
-            Notice::Drain | Notice::Overflow => END,
+            Notice::Drain | Notice::Overflow | Notice::Displaced => END,
             Notice::TakenOver(id) if self.browser.as_ref().is_some_and(|own| own.id() == id) => END,
             Notice::Ping | Notice::TakenOver(_) => GO_ON,
             Notice::Due | Notice::Settled => self.settle().await,
