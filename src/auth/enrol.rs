@@ -70,9 +70,10 @@ impl Auth {
         let codes = fresh_codes(CodeForm::Plain);
         let hashes = self.hashes(live, &codes);
         let rotate = rotate.map(hash_of);
+        let limit = self.config.lock_policy().disable_after;
         let unit = async move |tx: &mut Tx, owner: Owner| {
             let is_first = !has_method(tx, &owner.live).await?;
-            turn_on(tx, &owner, Method::Email).await?;
+            turn_mail_on_unproven(tx, &owner, limit).await?;
             let makes_codes = with_codes && is_first;
             if makes_codes {
                 factors::replace_codes(tx, owner.live.account, &hashes, owner.now).await?;
@@ -276,11 +277,28 @@ pub(super) async fn put_in_force(
     Ok(Ok(()))
 }
 
-/// Turns a method on, ends the other sessions and tells the owner.
+/// Turns a method on that was just proven, ends the other sessions and tells the owner.
 pub(super) async fn turn_on(tx: &mut Tx, owner: &Owner, method: Method) -> Result<(), store::Error> {
+    let is_new = !factors::methods(tx, owner.live.account).await?.contains(&method);
+    factors::turn_on(tx, owner.live.account, method, owner.now).await?;
+    tell_of_method(tx, owner, method, is_new).await
+}
+
+/// The same for mailed codes that no code has proven; `limit` failures end the method.
+async fn turn_mail_on_unproven(tx: &mut Tx, owner: &Owner, limit: u32) -> Result<(), store::Error> {
+    let (account, method) = (owner.live.account, Method::Email);
+    let is_new = !factors::methods(tx, account).await?.contains(&method);
+    factors::turn_on_unproven(tx, account, method, limit, owner.now).await?;
+    tell_of_method(tx, owner, method, is_new).await
+}
+
+async fn tell_of_method(
+    tx: &mut Tx,
+    owner: &Owner,
+    method: Method,
+    is_new: bool,
+) -> Result<(), store::Error> {
     let Owner { live, source, now } = owner;
-    let is_new = !factors::methods(tx, live.account).await?.contains(&method);
-    factors::turn_on(tx, live.account, method, *now).await?;
     sessions::revoke_others(tx, live.account, live.id, *now).await?;
     changed(tx, "factor.on", live.account, None, source, *now).await?;
     if is_new || method == Method::Authenticator {

@@ -9,7 +9,9 @@ use crate::domain::account::Account;
 use crate::domain::time::Timestamp;
 use crate::mail::{self, Bound, Letter};
 use crate::store::{self, Tx};
-use crate::store::{accounts, challenges, devices, factors, hits, pairings, sessions, tickets, totp, trusts};
+use crate::store::{
+    accounts, challenges, devices, factors, fingerprints, hits, pairings, sessions, tickets, totp, trusts,
+};
 
 /// Notes that an address was proven by somebody who has proven the password, too: in its session, or beside it. Nothing
 /// ends. Runs under the account's lock.
@@ -67,6 +69,7 @@ async fn end_everything(tx: &mut Tx, account: &Account, now: Timestamp) -> Resul
     challenges::end_all(tx, id).await?;
     mailed_code::forget(tx, account).await?;
     hits::forget(tx, id).await?;
+    fingerprints::forget(tx, id).await?;
     accounts::set_block(tx, id, None).await
 }
 

@@ -55,6 +55,9 @@ pub(crate) const TICKETS_PER_SOURCE: Rule = Rule::kept("ticket/source", 30, TEN_
 /// Codes that one source asks for, and for one address: a mailbox is not a stranger's to fill.
 pub(crate) const CODES_PER_SOURCE: Rule = Rule::kept("code/source", 60, TEN_MINUTES);
 pub(crate) const CODES_PER_ADDRESS: Rule = Rule::kept("code/address", 10, TEN_MINUTES);
+/// Codes that are asked for in an account's name, with its password or inside of its session: by nobody but its owner, or
+/// by a stranger who registered the owner's address.
+pub(crate) const CODES_PER_ACCOUNT: Rule = Rule::kept("code/account", 20, TEN_MINUTES);
 /// Refresh tokens that were none, from one source.
 pub(crate) const REFRESHES_PER_SOURCE: Rule = Rule::kept("refresh/source", 60, TEN_MINUTES);
 /// Tokens of logins by mail that were none, or over, from one source.
@@ -120,6 +123,11 @@ impl Limits {
     ) -> Result<(), Error> {
         let parts = [network(source).to_string().into_bytes(), kind.into(), address.into()];
         self.count_key(rule, source, self.key(rule, &parts.each_ref().map(Vec::as_slice)))
+    }
+
+    /// Counts one act of an account, from wherever; `source` says whose place the count may take when memory runs short.
+    pub(crate) fn count_account(&self, rule: Rule, source: IpAddr, account: uuid::Uuid) -> Result<(), Error> {
+        self.count_key(rule, source, self.key(rule, &[account.as_bytes()]))
     }
 
     fn count_key(&self, rule: Rule, source: IpAddr, key: Key) -> Result<(), Error> {

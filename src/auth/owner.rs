@@ -62,7 +62,9 @@ impl Auth {
                 None => None,
             } {
                 let other = sessions::live(tx, kept.session, now).await?;
-                if let Some(other) = other.filter(|o| o.account == live.account && o.id != live.id)
+                // A token of another client ends its own session and no other.
+                let is_own = |other: &Live| other.account == live.account && live.must_manage().is_ok();
+                if let Some(other) = other.filter(|other| is_own(other) && other.id != live.id)
                     && let Err(refused) = end_session(tx, &owner, &other).await?
                 {
                     return Ok(Err(refused));

@@ -31,7 +31,7 @@ impl Broker {
 
     /// Leaves the rest to another node.
     pub(crate) async fn end_clean_up(&self) -> Result<(), store::Error> {
-        let holder = self.holder;
+        let (holder, _turn) = (self.holder, self.lease_turn.lock().await);
         self.auth.store.write(move |tx| Box::pin(leases::let_go(tx, LEASE, holder))).await
     }
 
@@ -85,6 +85,14 @@ impl Broker {
             let is_mine = leases::hold(tx, LEASE, holder, LEASE_SPAN, now).await?;
             if is_mine { batch(tx).await.map(Some) } else { Ok(None) }
         };
-        self.auth.store.write(move |tx| Box::pin(async move { unit(tx).await })).await
+        // In a task of its own: when this one is stopped in the middle, the unit goes on all the same, and the lease must
+        // not be given up before it has ended.
+        let (turn, store) = (self.lease_turn.clone().lock_owned().await, self.auth.store.clone());
+        let batch = tokio::spawn(async move {
+            let done = store.write(move |tx| Box::pin(async move { unit(tx).await })).await;
+            drop(turn);
+            done
+        });
+        batch.await.unwrap_or_else(|e| Err(store::Error::Failed(e.to_string())))
     }
 }

@@ -70,6 +70,8 @@ pub(crate) struct Broker {
     /// This run of this server, among all that clean the store up.
     holder: i64,
     news: news::Seen,
+    /// Held while a batch of the clean-up is under way.
+    lease_turn: Arc<tokio::sync::Mutex<()>>,
     draining: AtomicBool,
     /// Something was changed here: the signals are looked at now.
     bell: Notify,
@@ -85,6 +87,7 @@ impl Broker {
             registry: Arc::default(),
             holder: i64::from_be_bytes(random::bytes()),
             news: news::Seen::default(),
+            lease_turn: Arc::default(),
             draining: AtomicBool::new(false),
             bell: Notify::new(),
         });

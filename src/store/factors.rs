@@ -13,6 +13,7 @@ const TURN_ALL_OFF: &str = "DELETE FROM factors WHERE account_id = $1";
 const FAILED: &str = "INSERT INTO factor_failures (account_id, method, run) VALUES ($1, $2, 1) \
      ON CONFLICT (account_id, method) DO UPDATE SET run = factor_failures.run + 1 RETURNING run";
 const SUCCEEDED: &str = "DELETE FROM factor_failures WHERE account_id = $1 AND method = $2";
+const REBOUND: &str = "DELETE FROM factor_failures WHERE account_id = $1 AND method = $2 AND run >= $3";
 const WORN_OUT: &str = "SELECT f.method FROM factors f JOIN factor_failures r ON r.account_id = f.account_id AND r.method = f.method \
      WHERE f.account_id = $1 AND r.run >= $2";
 const FORGET_FAILURES: &str = "DELETE FROM factor_failures WHERE account_id = $1";
@@ -58,6 +59,19 @@ pub(crate) async fn turn_on(
     now: Timestamp,
 ) -> Result<(), Error> {
     tx.execute(SUCCEEDED, [arg(account.0), arg(method.as_str())]).await?;
+    tx.execute(TURN_ON, [arg(account.0), arg(method.as_str()), arg(now)]).await.map(drop)
+}
+
+/// Turns a method on without a proof of it. Its failures stay, unless they were `limit` and had ended it: else whoever has
+/// a session could guess at codes for ever, by turning the method on again before each block.
+pub(crate) async fn turn_on_unproven(
+    tx: &mut Tx,
+    account: AccountId,
+    method: Method,
+    limit: u32,
+    now: Timestamp,
+) -> Result<(), Error> {
+    tx.execute(REBOUND, [arg(account.0), arg(method.as_str()), arg(limit)]).await?;
     tx.execute(TURN_ON, [arg(account.0), arg(method.as_str()), arg(now)]).await.map(drop)
 }
 

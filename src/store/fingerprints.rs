@@ -8,6 +8,7 @@ const FIND: &str = "SELECT run, ignored_until FROM fingerprint_guesses WHERE acc
 const GUESSED: &str = "INSERT INTO fingerprint_guesses (account_id, run) VALUES ($1, 1) \
      ON CONFLICT (account_id) DO UPDATE SET run = fingerprint_guesses.run + 1 RETURNING run";
 const IGNORE: &str = "UPDATE fingerprint_guesses SET ignored_until = $2 WHERE account_id = $1";
+const FORGET: &str = "DELETE FROM fingerprint_guesses WHERE account_id = $1";
 const FORGIVE: &str = "UPDATE fingerprint_guesses SET run = 0 WHERE account_id = $1 AND run > 0";
 
 /// How an account's fingerprints stand.
@@ -36,6 +37,11 @@ pub(crate) async fn guessed(tx: &mut Tx, account: AccountId) -> Result<u32, Erro
 /// Lets no fingerprint of the account count until `until`.
 pub(crate) async fn ignore(tx: &mut Tx, account: AccountId, until: Timestamp) -> Result<(), Error> {
     tx.execute(IGNORE, [arg(account.0), arg(until)]).await.map(drop)
+}
+
+/// Forgets all guesses.
+pub(crate) async fn forget(tx: &mut Tx, account: AccountId) -> Result<(), Error> {
+    tx.execute(FORGET, [arg(account.0)]).await.map(drop)
 }
 
 /// Ends the run of guesses; the time in which no fingerprint counts stays.

@@ -7,15 +7,19 @@ use std::time::Duration;
 use zeroize::Zeroizing;
 
 use super::{Error, Row, Tx, arg, seals};
+use crate::crypto::random;
 use crate::crypto::seals::{MAIL, Seals};
 use crate::domain::time::Timestamp;
 
 /// Only while the seal key is still the one that the store names.
 const ADD: &str = "INSERT INTO outbox (recipient, kind, sealed, expires_at, created_at, ready_at, due_at, subject, body, html, attempts) \
      SELECT $1, $2, $3, $4, $5, $5, $6, '', '', '', 0 WHERE EXISTS (SELECT 1 FROM server_secrets WHERE name = 'seal' AND sealed = $7)";
-/// The oldest mail without a recipient takes another's place: the same work as [`ADD`], and no row more.
+/// One of the oldest mails without a recipient makes room for another: the same work as [`ADD`], and no row more. Which of
+/// them is drawn, so that those who ask for unknown addresses at once do not wait for one row.
 const OVERWRITE: &str = "UPDATE outbox SET recipient = $1, kind = $2, sealed = $3, expires_at = $4, created_at = $5 \
-     WHERE id = (SELECT MIN(id) FROM outbox WHERE expires_at >= 0 AND recipient = '')";
+     WHERE id = (SELECT id FROM outbox WHERE expires_at >= 0 AND recipient = '' ORDER BY id LIMIT 1 OFFSET $6)";
+/// From so many of the oldest one is drawn.
+const DRAWN: u32 = 64;
 /// A mail of an older release has no `ready_at`. Codes come first, then what only pretends to be one, then notices.
 const DUE: &str = "SELECT id, recipient, subject, body, html, created_at, attempts, expires_at, sealed FROM outbox \
      WHERE ready_at <= $1 OR (ready_at IS NULL AND due_at <= $1) \
@@ -150,7 +154,15 @@ async fn put(tx: &mut Tx, seals: &Seals, mail: Promise<'_>, now: Timestamp) -> R
 /// Does the work of [`add`] for a mail that nobody gets, when as many of these wait as may.
 pub(crate) async fn overwrite(tx: &mut Tx, mail: Promise<'_>, now: Timestamp) -> Result<(), Error> {
     let sealed = tx.mail.seals()?.seal(MAIL, joined(mail).as_bytes());
-    let args = [arg(mail.recipient), arg(mail.kind), arg(sealed.as_slice()), arg(mail.expires_at), arg(now)];
+    let drawn = u32::from(random::bytes::<1>()[0]) % tx.mail.queue.clamp(1, DRAWN);
+    let args = [
+        arg(mail.recipient),
+        arg(mail.kind),
+        arg(sealed.as_slice()),
+        arg(mail.expires_at),
+        arg(now),
+        arg(drawn),
+    ];
     tx.execute(OVERWRITE, args).await.map(drop)
 }
 

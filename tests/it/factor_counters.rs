@@ -324,3 +324,16 @@ async fn guesses_at_an_app_that_is_being_set_up_count() {
     let body = json!({"token": app.code(&server), "password": PASSWORD});
     server.http.post_as(&ann.token, "/2fa/method/third_party", &body).await.expect(200);
 }
+
+#[tokio::test]
+async fn turning_mailed_codes_on_again_without_a_proof_resets_no_run() {
+    let server = Server::start(&[]).await;
+    let eve = server.person("eve").await;
+    eve.turn_mail_on(&server, &eve.token).await;
+    for _ in 0..9 {
+        eve.post("email_2fa", &json!({"token_2fa": "000000"})).await.expect(400);
+    }
+    eve.turn_mail_on(&server, &eve.token).await;
+    eve.post("email_2fa", &json!({"token_2fa": "000000"})).await.expect(400);
+    eve.post("email_2fa", &json!({"token_2fa": "000000"})).await.expect(423);
+}

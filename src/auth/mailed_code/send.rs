@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use super::{Purpose, code_hash, code_of, new_code};
-use crate::auth::limits::{CODES_PER_ADDRESS, CODES_PER_SOURCE};
+use crate::auth::limits::{CODES_PER_ACCOUNT, CODES_PER_ADDRESS, CODES_PER_SOURCE};
 use crate::auth::{Auth, Error};
 use crate::crypto::random;
 use crate::crypto::root::RootKeys;
@@ -104,12 +104,14 @@ impl Auth {
         ttl: Duration,
         source: IpAddr,
     ) -> Result<(), Error> {
+        self.limits.count_account(CODES_PER_ACCOUNT, source, account.uuid)?;
         let owner = (account.email.clone(), Whom::Account(account.uuid));
         self.mail_code(Purpose::Login, owner, account.language, ttl, source).await
     }
 
     /// Mails a code that proves an address before mailed codes become its account's second factor.
     pub(crate) async fn mail_enable_code(&self, account: &Account, source: IpAddr) -> Result<(), Error> {
+        self.limits.count_account(CODES_PER_ACCOUNT, source, account.uuid)?;
         let owner = (account.email.clone(), Whom::Account(account.uuid));
         self.mail_code(Purpose::Enable, owner, account.language, self.config.otp.ttl, source).await
     }

@@ -52,7 +52,7 @@ impl Order {
         let checked = self.check(tx, account).await?;
         match &checked {
             Ok(_) => self.end_sign_in(tx, account, hash).await?,
-            Err(Error::Locked(_)) => {}
+            // A block, too: a neighbour who has proven nothing may learn of it three times and no more.
             Err(_) => challenges::tried(tx, hash).await?,
         }
         Ok(checked)
