@@ -107,7 +107,7 @@ async fn a_third_wrong_try_ends_the_words_and_new_ones_can_be_had() {
 #[tokio::test]
 async fn a_second_step_is_asked_for_beside_the_words() {
     let server = server(&[]).await;
-    let ann = server.person("ann").await;
+    let ann = server.proven_person("ann").await;
     let codes = ann.turn_mail_on(&server, &ann.token).await["backup_codes"].clone();
     let page = desktop(&server).await;
     page.ask_for_words("#mail-login", ADDRESS).await;
@@ -172,7 +172,9 @@ async fn who_has_no_account_makes_one_where_registration_is_open() {
 
 #[tokio::test]
 async fn where_registration_is_closed_no_account_is_told_to_its_mailbox_alone() {
-    let server = server(&[("ACCOUNTS__REGISTRATION", "closed")]).await;
+    // Patients can't register, and this address is a doctor's: words are mailed only where there is an account.
+    let server = server(&[("ACCOUNTS__REGISTRATION", "d")]).await;
+    server.person_of("d", "new").await;
     let page = desktop(&server).await;
     page.ask_for_words("#mail-login", "new@example.org").await;
     page.type_words(&mailed_words(&server, "new@example.org").await).await;
@@ -198,7 +200,7 @@ impl Window {
 #[tokio::test]
 async fn a_forgotten_password_is_replaced_and_what_follows_is_told() {
     let server = server(&[]).await;
-    let ann = server.person("ann").await;
+    let ann = server.proven_person("ann").await;
     ann.turn_mail_on(&server, &ann.token).await;
     let page = desktop(&server).await;
     page.ask_for_words("#mail-recover", ADDRESS).await;
