@@ -17,7 +17,7 @@ const TRIES = 3; // Of the words: after the third wrong one they are void.
  * @param {(token: string) => void} options.onToken
  * @param {(email: string) => void} options.onRecovered
  * @param {() => void} options.onBack
- * @param {() => {kinds: {id: string, name: string}[], registration: string}} options.known
+ * @param {() => {kinds: {id: string, name: string}[], registrationKinds?: string[]}} options.known
  */
 export function mailLogin({ onToken, onRecovered, onBack, known }) {
   const nothing = { purpose: 'login', mail: '', kind: '', waiting: null, proof: null, wrong: 0 };
@@ -95,7 +95,7 @@ export function mailLogin({ onToken, onRecovered, onBack, known }) {
       offer(answer.methods ?? []);
     } catch (error) {
       // Only the owner of the address gets here: who has no account may make one.
-      if (error.code !== 'mail_no_account' || known().registration !== 'open') throw error;
+      if (error.code !== 'mail_no_account' || !known().registrationKinds?.includes(state.kind)) throw error;
       step('mail-create', 'mail.create', 'mail-name');
     }
   }
