@@ -90,6 +90,7 @@ impl Server {
             write_timeout: config.server.write_timeout,
             crowd: net::Crowd::new(
                 auth.limits.scaled(config.server.per_source),
+                net::free_connections(),
                 config.server.trusted_proxies.clone().into(),
             ),
             tracker: tracker.clone(),

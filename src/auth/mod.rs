@@ -96,7 +96,11 @@ impl Auth {
     pub(crate) async fn begin_to_serve(&self) -> Result<(), Error> {
         self.keyring.announce(&self.store).await?;
         self.limits.load(&self.store).await?;
-        self.weigh_dummies().await
+        // Counting may take too long on a large store; it is done again with the next change.
+        if let Err(e) = self.weigh_dummies().await {
+            tracing::warn!(error = %e, "the password schemes can't be counted");
+        }
+        Ok(())
     }
 
     /// The keys that all nodes of a store share.

@@ -117,9 +117,13 @@ impl Sockets {
         let may_go = |seated: &Seated| size(seated.neighbourhood) > own && seated.mailbox.may_be_displaced();
         let rank = |id: u64, seated: &Seated| (size(seated.neighbourhood), id);
         let candidates = self.all.iter().filter(|seated| may_go(seated.value()));
-        let chosen = candidates.map(|seated| (rank(*seated.key(), &seated), seated.mailbox.clone()));
+        let Some((_, chosen)) = candidates.map(|seated| rank(*seated.key(), &seated)).max() else {
+            return false;
+        };
+        // Under the guard, so that a seat that is given back meanwhile sees that it was displaced, and counts it no longer.
+        let Some(seated) = self.all.get(&chosen) else { return false };
         // Another newcomer may have chosen the same one: then there is the next request.
-        let is_chosen = chosen.max_by_key(|(rank, _)| *rank).is_some_and(|(_, mailbox)| mailbox.displace());
+        let is_chosen = seated.mailbox.displace();
         if is_chosen {
             self.leaving.fetch_add(1, Ordering::AcqRel);
         }

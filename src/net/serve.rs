@@ -14,7 +14,7 @@ use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::crowd::{Crowd, Place};
+use super::crowd::{Crowd, Place, Plain};
 use super::stream::Kind;
 use super::{Peer, Stream};
 
@@ -28,10 +28,19 @@ const RESERVED_FILES: usize = 512;
 
 /// How many sockets the process may hold before it would run out of file handles; `None` when the system does not say.
 pub(crate) fn free_files() -> Option<usize> {
+    open_files().map(|soft| soft.saturating_sub(RESERVED_FILES).max(soft / 2))
+}
+
+fn open_files() -> Option<usize> {
     let limits = std::fs::read_to_string("/proc/self/limits").ok()?;
     let line = limits.lines().find_map(|line| line.strip_prefix("Max open files"))?;
-    let soft: usize = line.split_whitespace().next()?.parse().ok()?;
-    Some(soft.saturating_sub(RESERVED_FILES).max(soft / 2))
+    line.split_whitespace().next()?.parse().ok()
+}
+
+/// How many connections the process may have in all: sockets leave some of them to requests, and these leave file handles
+/// to the store and the log.
+pub(crate) fn free_connections() -> Option<usize> {
+    Some(usize::midpoint(free_files()?, open_files()?))
 }
 
 /// How connections are treated.
@@ -56,9 +65,10 @@ pub(crate) async fn serve(listener: TcpListener, app: Router, how: Connections) 
         match accepted {
             Ok((stream, peer)) => {
                 // One that has too many is closed without an answer: an answer could wait for a client that reads nothing.
-                let Some(place) = how.crowd.enter(peer.ip()) else { continue };
+                let Some((place, plain)) = how.crowd.enter(peer.ip()) else { continue };
                 let (app, connection) = (app.clone(), how.clone());
-                how.tracker.spawn(async move { connection.run(stream, place, Peer(peer), app).await });
+                how.tracker
+                    .spawn(async move { connection.run(stream, (place, plain), Peer(peer), app).await });
             }
             Err(e) => {
                 tracing::warn!(error = %e, "accept");
@@ -69,7 +79,7 @@ pub(crate) async fn serve(listener: TcpListener, app: Router, how: Connections) 
 }
 
 impl Connections {
-    async fn run(self, stream: TcpStream, place: Place, peer: Peer, app: Router) {
+    async fn run(self, stream: TcpStream, (place, plain): (Place, Option<Plain>), peer: Peer, app: Router) {
         // Frames are small and waited for: Nagle's algorithm would hold them back.
         let _ = stream.set_nodelay(true);
         let kind = match &self.tls {
@@ -85,8 +95,15 @@ impl Connections {
         http.timer(TokioTimer::new()).header_read_timeout(self.header_timeout).max_buf_size(MAX_HEAD);
         let connection = http.serve_connection(TokioIo::new(stream), service).with_upgrades();
         let mut connection = std::pin::pin!(connection);
+        let makes_room = async {
+            match &plain {
+                Some(plain) => plain.ended().await,
+                None => std::future::pending().await,
+            }
+        };
         let finished = tokio::select! {
             finished = connection.as_mut() => finished,
+            () = makes_room => return,
             () = self.stop.cancelled() => {
                 connection.as_mut().graceful_shutdown();
                 connection.await
