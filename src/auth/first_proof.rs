@@ -1,6 +1,6 @@
-//! The first proof of an address (CONTRACT.md section 1): anybody can register somebody's address, so what is bound to such
-//! an account may be a stranger's. Whoever proves the address beside the password is told what is bound; whoever proves it
-//! without the password gets the account with nothing that was bound to it before.
+//! The first proof of an address (CONTRACT.md section 1). Registration does not prove an address, so the phones, factors and
+//! sessions of such an account may be a stranger's. A proof beside the password ends none of them and lists them in a
+//! letter; a proof without the password ends them all.
 
 use super::factors::changed;
 use super::mailed_code;
@@ -13,7 +13,7 @@ use crate::store::{
     accounts, challenges, devices, factors, fingerprints, hits, pairings, sessions, tickets, totp, trusts,
 };
 
-/// Notes that an address was proven by somebody who has proven the password, too: in its session, or beside it. Nothing
+/// Records a proof of the address by a client that has also proven the password: in its session, or beside it. Nothing
 /// ends. Runs under the account's lock.
 pub(super) async fn with_password(
     tx: &mut Tx,
@@ -29,9 +29,9 @@ pub(super) async fn with_password(
     mail::notify(tx, account.id, Letter::AddressProven { bound: &bound, source }, now).await
 }
 
-/// Notes that an address was proven by somebody who has not proven the password. Unless it was proven before, or an
-/// operator answers for the account, everything that was bound to the account ends, its password included: nobody knows
-/// the one that it has then. Returns the account as it is then. Runs under the account's lock.
+/// Records a proof of the address by a client that has not proven the password. Unless the address was proven before, or
+/// an operator vouches for the account, this ends sessions, phones, factors, codes and trust, and replaces the password
+/// by a hash that matches none. Returns the changed account. Runs under the account's lock.
 pub(super) async fn without_password(
     tx: &mut Tx,
     account: Account,
