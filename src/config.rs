@@ -404,7 +404,7 @@ impl Config {
         Ok(())
     }
 
-    /// The rules of counter (a) of CONTRACT.md section 1.
+    /// The consequences of failures (docs/protocol.md, "Failed second factors").
     pub fn lock_policy(&self) -> LockPolicy {
         let Lock { after, block_for, disable_after } = self.lock;
         LockPolicy { after, block_for, disable_after }

@@ -14,7 +14,7 @@ use crate::store::sessions::Live;
 use crate::store::signals::{self, Dropped, Signal};
 use crate::store::{self, Tx, accounts, audit, devices, hits, lapse, sessions, tickets};
 
-/// The time within which an account's asks are counted (SECURITY.md, fatigue).
+/// The time within which an account's asks are counted (docs/protocol.md, "Limits of asks").
 const ASKS_WINDOW: std::time::Duration = std::time::Duration::from_secs(600);
 
 /// The outcome in the audit trail of an answer that the same phone had given before: it decides nothing.

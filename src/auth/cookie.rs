@@ -19,7 +19,7 @@ use crate::store::totp::{self, Which};
 use crate::store::{self, Tx, accounts, challenges, devices, factors, sessions};
 use crate::turns;
 
-/// A session is renewed when it was not for so long (CONTRACT.md section 6), or for a seventh of its life.
+/// A session is renewed when it was not for so long (docs/protocol-http.md, "Cookies"), or for a seventh of its life.
 const RENEW_EVERY: Duration = Duration::from_secs(86_400);
 
 /// A code that is shown inside of a session.
@@ -148,7 +148,7 @@ impl Auth {
                     if let Err(refused) = put_in_force(tx, &factor, &owner, code).await? {
                         return Ok(Err(refused));
                     }
-                    // This surface offers mailed codes beside the app (CONTRACT.md section 1).
+                    // This surface offers mailed codes beside the app (docs/protocol.md, "Methods").
                     turn_on(tx, &owner, Method::Email).await?;
                     rotate_session(tx, &owner, token).await?;
                     return Ok(Ok(true));

@@ -16,7 +16,7 @@ use crate::store::sessions::Live;
 use crate::store::signals::{self, Signal};
 use crate::store::{self, Tx, audit, devices, factors, pairings, sessions, tickets, totp};
 
-/// How many backup codes an account has, and how long each is (CONTRACT.md section 1).
+/// How many backup codes an account has, and how long each is (docs/protocol.md, "Backup codes").
 const CODES: usize = 10;
 const CODE_CHARS: usize = 8;
 const HALF_CHARS: usize = 5;

@@ -1,6 +1,6 @@
-//! The first proof of an address (CONTRACT.md section 1). Registration does not prove an address, so the phones, factors and
-//! sessions of such an account may be a stranger's. A proof beside the password ends none of them and lists them in a
-//! letter; a proof without the password ends them all.
+//! The first proof of an address (docs/protocol.md, "The first proof of an address"). Registration does not prove an
+//! address, so the phones, factors and sessions of such an account may be a stranger's. A proof beside the password
+//! ends none of them and lists them in a letter; a proof without the password ends them all.
 
 use super::factors::changed;
 use super::mailed_code;

@@ -1,6 +1,6 @@
 //! The two calls of `/users`: the first proves the password, the second the factor. The second names the first by a step
 //! value, a secret that the first has answered with; clients without one are known by address and network only, and so is
-//! their neighbour: what such a call gets wrong must not harm the owner (CONTRACT.md section 4).
+//! their neighbour: a wrong code of such a call must not harm the owner (docs/protocol-http.md, "Step value").
 
 use std::net::IpAddr;
 use std::time::Duration;

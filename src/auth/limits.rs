@@ -43,7 +43,7 @@ impl Rule {
 
 const TEN_MINUTES: Duration = Duration::from_secs(600);
 
-/// Wrong passwords from one source (CONTRACT.md section 2.1).
+/// Wrong passwords from one source. All limits are in docs/protocol.md, "Rate limits".
 pub(crate) const PASSWORDS_PER_SOURCE: Rule = Rule::kept("password/source", 30, TEN_MINUTES);
 /// Wrong passwords for one address from one source.
 pub(crate) const PASSWORDS_PER_ADDRESS: Rule = Rule::kept("password/address", 10, TEN_MINUTES);

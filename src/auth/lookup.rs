@@ -39,10 +39,10 @@ fn rank(kinds: &[Kind], account: &Account) -> (bool, bool, usize, Timestamp, i64
 }
 
 impl Auth {
-    /// The account that is named so: of this kind, or else of the kind that is meant by the name alone. There, and where
-    /// several have one number, verified accounts come before vouched ones, these before self-registered ones; then the
-    /// kinds' order among verified ones, age among the others (CONTRACT.md section 1). What is nobody's is looked up like
-    /// any other.
+    /// The account that is named so: of this kind, or else of the kind that is meant by the name alone. There, and
+    /// where several have one number, verified accounts come before vouched ones, these before self-registered ones;
+    /// then the kinds' order among verified ones, age among the others (docs/protocol.md, "Which account is meant"). A
+    /// text that names no account is looked up like any other.
     pub(super) async fn find(&self, kind: Option<&str>, who: &Identifier) -> Result<Option<Account>, Error> {
         let (kind, who) = (kind.map(str::to_owned), who.clone());
         let kinds = self.config.accounts.kinds.clone();

@@ -1,4 +1,5 @@
-//! Login by mailed words: mailing them to an address, and what they buy, a proof of that address (CONTRACT.md section 5).
+//! Email passphrases (docs/protocol-http.md, "Email passphrases"): mailing three words to an address, and exchanging
+//! them for a proof of that address.
 
 use std::net::IpAddr;
 
@@ -50,7 +51,7 @@ fn are_words(root: &RootKeys, token: &Hash, words: &MailedWords, kept: &[u8; 32]
 impl Auth {
     /// Mails three words to an address, whoever has it. Once the general share of what the server sends is used up, and while
     /// registration is closed, an address without an account gets nothing; that changes neither the answer nor the work,
-    /// so nothing can be learnt. What is checked, and in which order, is CONTRACT.md's.
+    /// so nothing can be learnt. The checks and their order: docs/protocol-http.md, "Email passphrases".
     ///
     /// # Errors
     /// `NotAnAddress`, `NotAuthenticated` for a `device` token that is none, `TooManyRequests`, `Busy`.

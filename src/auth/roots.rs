@@ -19,7 +19,7 @@ use crate::store::{self, Store, Tx, audit, keys};
 const FIRST: &str = "root";
 const LATER: &str = "root@";
 
-/// The longest window over which mails are counted by address (CONTRACT.md section 5).
+/// The longest window over which mails are counted by address (docs/protocol-http.md, "Limits of mail").
 const LONGEST_QUOTA: Duration = Duration::from_secs(86_400);
 
 /// The result of a rotation.

@@ -296,7 +296,7 @@ impl SecondFactor {
         mail::notify(tx, account.id, letter, self.now).await
     }
 
-    /// Counter (a) of CONTRACT.md section 1 (NIST SP 800-63B-4 §3.2.2).
+    /// Counts a failure of a method: docs/protocol.md, "Failed second factors" (NIST SP 800-63B-4 §3.2.2).
     pub(super) async fn count_failure(
         &self,
         tx: &mut Tx,
@@ -335,7 +335,8 @@ pub(super) fn backup_code_hash(root: &RootKeys, account: uuid::Uuid, code: &Back
     root.mac(BACKUP_CODE, &[account.as_bytes(), folded(code).as_bytes()])
 }
 
-/// What is hashed of a backup code: those with a dash are read in either case (CONTRACT.md section 1).
+/// The form of a backup code that is hashed: codes with a dash are read in either case (docs/protocol.md, "Typed
+/// codes").
 fn folded(code: &BackupCode) -> Zeroizing<String> {
     let text = code.expose();
     Zeroizing::new(if text.contains('-') { text.to_lowercase() } else { text.to_owned() })

@@ -68,7 +68,7 @@ pub(crate) enum Reason {
     Gone,
 }
 
-/// A phone that scanned a browser's uuid asks its holder to put the ask (CONTRACT.md section 2.1, 2b).
+/// A phone that scanned a browser's uuid asks its holder to put the ask (2b of docs/protocol.md, "The socket").
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Scan {
     pub(crate) pairing: PairingId,

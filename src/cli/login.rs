@@ -1,4 +1,5 @@
-//! One login as its two parties take it, step by step: the owner's phone and a browser (CONTRACT.md section 2.1).
+//! One login as its two parties take it, step by step: the owner's phone and a browser (docs/protocol.md, "The
+//! socket").
 
 use anyhow::Context as _;
 use hyper::Method;

@@ -17,7 +17,7 @@ use crate::domain::signing::Algorithm;
 
 const PREFIX: &str = "READYLOGIN_";
 
-/// Settings of the contract whose features come with later releases: accepted, so that one file serves
+/// Settings whose features come with later releases: accepted, so that one file serves
 /// both, but never silently weaker than asked (see [`later`]).
 const LATER: &[&str] =
     &["approval.match", "approval.signed", "cross_device.access_ttl", "cross_device.scope", "geo.database"];

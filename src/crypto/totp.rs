@@ -49,7 +49,7 @@ impl TotpSecret {
         Zeroizing::new(self.secret().to_base32())
     }
 
-    /// To be shown as a QR code: the key URI of CONTRACT.md section 6.
+    /// The key URI, for a QR code (docs/protocol.md, "Authenticator apps").
     pub(crate) fn uri(&self, issuer: &str, mail: &str) -> Zeroizing<String> {
         let (issuer, mail) = (utf8_percent_encode(issuer, PLAIN), utf8_percent_encode(mail, PLAIN));
         let secret = self.base32();

@@ -7,7 +7,7 @@
 //!   └────────────┴──expire, abandon──▶ Expired
 //! ```
 //!
-//! `Err` means unchanged. The rules are CONTRACT.md section 2.1's.
+//! `Err` means unchanged. The rules are in docs/protocol.md, "The socket".
 
 use std::time::Duration;
 

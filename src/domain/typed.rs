@@ -1,4 +1,4 @@
-//! Codes as people type them, in the form in which they are compared (CONTRACT.md section 1).
+//! Codes as people type them, in the form in which they are compared (docs/protocol.md, "Typed codes").
 
 use unicode_normalization::UnicodeNormalization as _;
 

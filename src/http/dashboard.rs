@@ -1,4 +1,4 @@
-//! The account's own side (CONTRACT.md section 2.3): second factors, devices, password, export, removal.
+//! The account API (docs/protocol-http.md, "Account API"): second factors, devices, password, export, removal.
 
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -135,7 +135,7 @@ pub(super) async fn approve_device(
     OptionalJson(fresh): OptionalJson<Fresh>,
 ) -> Result<Response, Refusal> {
     let id = parse_id(&id)?;
-    // No place for backup codes in this answer, so none are made (CONTRACT.md section 1).
+    // This answer has no place for backup codes, so none are made (docs/protocol.md, "Backup codes").
     let bound = http.auth.bind_phone(&live, id, false, fresh.password().as_ref(), client.source).await?;
     http.broker.account_changed(live.account);
     let answer = json!({"trusted_device": id.to_string(), "token": bound.token.expose()});

@@ -30,7 +30,8 @@ pub(crate) enum Refusal {
     NoToken,
     /// There is no such kind of account, device or method.
     NotFound,
-    /// What was shown beside mailed words is wrong, and may be tried again (CONTRACT.md section 5).
+    /// A wrong code or password beside an email passphrase, which may be tried again
+    /// (docs/protocol-http.md, "Second factors beside a passphrase").
     WrongSecond(Error),
 }
 
@@ -79,7 +80,7 @@ fn auth(error: &Error) -> Response {
     response
 }
 
-/// Status and words of CONTRACT.md section 2.3.
+/// Status and text: docs/protocol.md, "Error codes".
 fn outside(error: &Error) -> (StatusCode, &'static str) {
     match error {
         Error::BadCredentials => (StatusCode::UNAUTHORIZED, "Email and password mismatch"),

@@ -1,4 +1,5 @@
-//! Turning mailed codes and authenticator apps on (CONTRACT.md section 2.3), and the trusted devices.
+//! Turning mailed codes and authenticator apps on (docs/protocol-http.md, "Managing factors"), and the trusted
+//! devices.
 
 use axum::extract::State;
 use axum::response::{IntoResponse as _, Response};

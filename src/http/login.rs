@@ -1,4 +1,4 @@
-//! The thin login (CONTRACT.md section 2.3): register, password, and the exchange of a code for a token.
+//! The thin login (docs/protocol-http.md, "Thin login"): register, password, and the exchange of a code for a token.
 
 use axum::extract::State;
 use axum::response::{IntoResponse as _, Response};
@@ -43,7 +43,7 @@ pub(super) async fn register(
     client: Client,
     body: Result<Json<LoginBody>, Refusal>,
 ) -> Result<Response, Refusal> {
-    // One answer for every reason why an account can't be made (CONTRACT.md section 2.3).
+    // One answer for every reason why an account can't be made (docs/protocol-http.md, "Thin login").
     let refused =
         |bad| if matches!(bad, Refusal::BadField) { Error::RegistrationRefused.into() } else { bad };
     let Json(body) = body.map_err(refused)?;
@@ -87,7 +87,7 @@ pub(super) async fn exchange(
     } else {
         Credential::MailedCode(typed::one_time(code))
     };
-    // A used, expired or foreign ticket counts for rates only (CONTRACT.md section 1, counters).
+    // A used, expired or foreign ticket counts for rates only (docs/protocol.md, "Failed second factors").
     let attempt = http.auth.limits.attempt(TICKETS_PER_SOURCE, client.source).await?;
     let login = body.login(&client);
     let minted = body.mint(&http, &kind, credential, login).await;
@@ -128,7 +128,8 @@ pub(super) async fn send_code(
     client: Client,
     body: Result<Json<SendCode>, Refusal>,
 ) -> Result<Response, Refusal> {
-    // Two texts only (CONTRACT.md section 2.3): what is no object with one address in it is no input.
+    // Two codes only (docs/protocol-http.md, "Thin login"): a body that is no object is answered like a body that is
+    // no JSON.
     let Json(body) =
         body.map_err(|bad| if matches!(bad, Refusal::BadField) { Refusal::BadJson } else { bad })?;
     // What is no text is no address either.

@@ -1,4 +1,5 @@
-//! Login by mailed words (CONTRACT.md section 5): asking for them, showing them, and what the proof of an address opens.
+//! Email passphrases (docs/protocol-http.md, "Email passphrases"): asking for one, redeeming it, and the routes that
+//! the proof of an address opens.
 
 use axum::Router;
 use axum::extract::State;

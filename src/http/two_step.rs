@@ -1,4 +1,5 @@
-//! Two-step verification, `/users` (CONTRACT.md section 4): names in any case, plain texts, problem documents.
+//! The two-step API, `/users` (docs/protocol-http.md, "Two-step API"): names in any case, plain texts, problem
+//! documents.
 
 mod answer;
 mod step;

@@ -81,7 +81,7 @@ impl<'a> Letter<'a> {
         let (labels, time, source) = (labels(language), readable(now), self.source());
         let mut facts = self.bound().map(|bound| bound.lines(language)).unwrap_or_default();
         facts.extend([format!("{} {time}", labels.when), format!("{} {source}", labels.from)]);
-        // A code is alone on its line in both forms, so that programs find it too (CONTRACT.md section 1).
+        // A code is alone on its line in both forms, so that programs find it too (docs/protocol.md, "Mailed codes").
         let code = self.code().map_or_else(String::new, |code| format!("{code}\n\n{}\n\n", words.validity));
         let text = format!("{}\n\n{code}{}\n\n{}\n", words.what, facts.join("\n"), words.advice);
         let mut body = paragraph(&words.what);

@@ -5,9 +5,9 @@ use std::fmt;
 use serde::de::{Deserialize, DeserializeOwned, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 use serde_json::Value;
 
-/// No message of the contract is nested deeper than two.
+/// No message is nested deeper than two (docs/protocol.md, "Bodies").
 const MAX_DEPTH: usize = 16;
-/// No message of the contract has more than twenty keys.
+/// No message has more than twenty keys.
 const MAX_KEYS: usize = 128;
 
 /// Why a text is refused.

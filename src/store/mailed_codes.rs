@@ -3,7 +3,7 @@
 use super::{Error, Row, Tx, arg};
 use crate::domain::time::Timestamp;
 
-/// Wrong tries that the codes of a subject stand; at the next one they are dead (CONTRACT.md section 1).
+/// Wrong tries that the codes of a subject stand; at the next one they are dead (docs/protocol.md, "Mailed codes").
 pub(crate) const TRIES: u32 = 5;
 
 /// What a code is for: a hash of its purpose, and of the account or of an address that has none.

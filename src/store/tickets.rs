@@ -40,7 +40,7 @@ pub(crate) async fn insert(tx: &mut Tx, new: New, now: Timestamp) -> Result<(), 
 }
 
 /// Spends a ticket of this account. Of any number of racing calls exactly one returns true. With `blocked_at`,
-/// only a phone that was bound before that moment counts (CONTRACT.md section 1).
+/// only a phone that was bound before that moment counts (docs/protocol.md, "Failed second factors").
 pub(crate) async fn redeem(
     tx: &mut Tx,
     hash: &[u8; 32],

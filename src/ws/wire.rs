@@ -1,4 +1,4 @@
-//! All JSON of the socket, both ways (CONTRACT.md section 2.1). Nothing of the input is echoed in an error.
+//! All JSON of the socket, both ways (docs/protocol.md, "The socket"). Nothing of the input is echoed in an error.
 
 use std::time::Duration;
 

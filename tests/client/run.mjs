@@ -1,4 +1,5 @@
-// The official better-auth client, unmodified, against the server that SERVER names (CONTRACT.md section 6).
+// The official better-auth client, unmodified, against the server that SERVER names (docs/protocol-http.md,
+// "better-auth API").
 //
 // SERVER          its address, without a slash at the end; registration is open, limits.factor is 0
 // MAIL_FOLDER     its mail.folder

@@ -1,4 +1,4 @@
-//! A phone's answer: taken once, from those that were asked, in time, and final (CONTRACT.md section 2.1).
+//! A phone's answer: taken once, from those that were asked, in time, and final (docs/protocol.md, "Phone frames").
 
 use std::time::Duration;
 

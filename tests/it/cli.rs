@@ -50,7 +50,7 @@ const ADD: &str = "account add --kind p --email ann@example.org --name Ann --ver
 #[tokio::test]
 async fn the_demo_shows_a_whole_login_and_ends() {
     let folder = tempfile::tempdir().unwrap();
-    #[expect(clippy::disallowed_methods, reason = "the contract gives the command five seconds of real time")]
+    #[expect(clippy::disallowed_methods, reason = "`demo --once` has five seconds of real time")]
     let start = Instant::now();
     let done = run(&["demo", "--once"], &[], folder.path(), "").await;
     assert_eq!(done.code, Some(0), "{done:?}");

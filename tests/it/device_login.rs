@@ -1,4 +1,5 @@
-//! Device-aware login, section 3 of the contract: who is who, what an account tells, and what does not get through.
+//! Device login (docs/protocol-http.md, "Device login"): identifiers, the `account` of the answer, and refused
+//! requests.
 
 mod account;
 mod bodies;

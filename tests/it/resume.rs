@@ -1,4 +1,5 @@
-//! Resume: a browser that lost its socket, or its server, comes back and misses nothing (CONTRACT.md section 2.2).
+//! Resuming: a browser that lost its socket, or its server, comes back and misses nothing (docs/protocol.md,
+//! "Resuming").
 
 use std::time::Duration;
 

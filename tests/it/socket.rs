@@ -1,4 +1,5 @@
-//! Who may be ready and who may ask, and what each of them is told (CONTRACT.md section 2.1).
+//! The roles on the socket: which clients may be ready, which may ask, and their replies (docs/protocol.md, "The
+//! socket").
 
 use std::time::Duration;
 

@@ -1,4 +1,5 @@
-//! Section 6 of the contract beyond what the official client shows: time, other surfaces, other people's cookies.
+//! The better-auth API (docs/protocol-http.md, "better-auth API") beyond the cases of the official client: time, other
+//! surfaces, foreign cookies.
 
 use std::time::Duration;
 

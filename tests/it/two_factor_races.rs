@@ -1,4 +1,4 @@
-//! Section 6 of the contract under fire: hundreds of requests for one code, one sign-in, one trusted device.
+//! Races on the better-auth API: hundreds of requests for one code, one sign-in, one trusted device.
 
 use futures_util::future::join_all;
 use serde_json::json;

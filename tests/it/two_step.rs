@@ -1,4 +1,4 @@
-//! Two-step verification, section 4 of the contract: the order of its checks, its texts, and what does not get through.
+//! The two-step API (docs/protocol-http.md, "Two-step API"): the order of its checks, its texts, and refused requests.
 
 use std::time::Duration;
 

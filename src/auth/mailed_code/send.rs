@@ -18,7 +18,7 @@ use crate::mail::{self, Letter};
 use crate::store::mailed_codes::{self, Mailed, New, Nonce, Subject};
 use crate::store::{self, Tx, accounts, audit};
 
-/// After a mail nothing is sent for so long while its code is live (CONTRACT.md section 1).
+/// After a mail nothing is sent for so long while its code is live (docs/protocol.md, "Mailed codes").
 const AGAIN: Duration = Duration::from_secs(60);
 
 /// Live codes that an account has at most.

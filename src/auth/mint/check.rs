@@ -13,7 +13,7 @@ use crate::mail::{self, Letter};
 use crate::store::challenges::{self, Challenge};
 use crate::store::{self, Tx, accounts, factors, lapse, trusts};
 
-/// Wrong codes that a sign-in under way stands (CONTRACT.md section 6).
+/// Wrong codes that a sign-in under way stands (docs/protocol-http.md, "The second step").
 pub(in crate::auth) const CHALLENGE_TRIES: u32 = 5;
 
 impl Order {

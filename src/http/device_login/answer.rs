@@ -17,7 +17,7 @@ use crate::domain::time::seconds_up;
 use crate::http::error::Refusal;
 use crate::http::extract::language;
 
-/// The language of the seed's messages.
+/// The language where a client names none (docs/protocol-http.md, "Device login").
 const DEFAULT: Language = Language::Fr;
 
 /// A refusal on its way to the client.
@@ -143,7 +143,7 @@ impl From<Error> for Refused {
     }
 }
 
-/// Status and words of CONTRACT.md section 3.
+/// Status and text: docs/protocol-http.md, "Device login".
 fn outside(error: &Error) -> (StatusCode, Text) {
     match error {
         Error::BadCredentials => (StatusCode::UNAUTHORIZED, Text::WrongCredentials),

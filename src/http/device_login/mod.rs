@@ -1,5 +1,5 @@
-//! Device-aware login, `/api/v1/auth` (CONTRACT.md section 3): a password, a second factor once a device, refresh
-//! tokens, and the sessions that came of it.
+//! Device login, `/api/v1/auth` (docs/protocol-http.md, "Device login"): a password, a second factor once a device,
+//! refresh tokens, and sessions.
 
 mod answer;
 mod body;
@@ -121,7 +121,7 @@ async fn verify(
 ) -> Result<Response, Refused> {
     let asking = Asking::read(&http, client, &mut fields)?;
     let credential = credential(&fields.text("otp")?);
-    // A used, expired or foreign ticket counts for rates only (CONTRACT.md section 1, counters).
+    // A used, expired or foreign ticket counts for rates only (docs/protocol.md, "Failed second factors").
     let attempt = if matches!(credential, Credential::Ticket(_)) {
         Some(http.auth.limits.attempt(TICKETS_PER_SOURCE, asking.client.source).await?)
     } else {
@@ -230,7 +230,7 @@ fn credential(otp: &str) -> Credential {
     }
 }
 
-/// `8KbnVq2F`, or `x3fGh-9kLmQ` (CONTRACT.md section 1).
+/// `8KbnVq2F`, or `x3fGh-9kLmQ` (docs/protocol.md, "Backup codes").
 fn is_backup_code(text: &str) -> bool {
     let is_plain =
         |part: &str, len: usize| part.len() == len && part.bytes().all(|b| b.is_ascii_alphanumeric());

@@ -133,7 +133,7 @@ impl IntoResponse for Refused {
     }
 }
 
-/// Status, code and words of CONTRACT.md section 6.
+/// Status, code and text: docs/protocol-http.md, "better-auth API".
 #[expect(clippy::too_many_lines, reason = "a table: an arm for each refusal")]
 fn outside(error: &Error) -> (StatusCode, &'static str, &'static str) {
     const BAD: StatusCode = StatusCode::BAD_REQUEST;

@@ -1,4 +1,4 @@
-//! The cookies of section 6: their names, how they are set, and how they are taken back.
+//! The cookies of the better-auth API (docs/protocol-http.md, "Cookies"): their names, how they are set and expired.
 
 use std::time::Duration;
 

@@ -1,4 +1,5 @@
-//! Two-factor management, `/api/auth` (CONTRACT.md section 6): the routes that the `better-auth` client speaks.
+//! The better-auth API, `/api/auth` (docs/protocol-http.md, "better-auth API"): the routes that the `better-auth`
+//! client speaks.
 
 mod answer;
 mod body;

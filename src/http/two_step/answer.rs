@@ -1,4 +1,4 @@
-//! What section 4 reads and answers: fields by names in any case, plain texts, problem documents (RFC 9457).
+//! Requests and answers of the two-step API: fields by names in any case, plain texts, problem documents (RFC 9457).
 
 use std::collections::BTreeMap;
 
@@ -32,7 +32,7 @@ pub(super) enum Refused {
     Fields(BTreeMap<String, Vec<String>>),
 }
 
-/// A refusal in a text of the contract.
+/// A refusal in one of the texts of docs/protocol-http.md, "Two-step API".
 pub(super) fn text(status: StatusCode, text: &'static str) -> Refused {
     Refused::Text(status, text)
 }
