@@ -1,4 +1,5 @@
-//! The documents are true: the tests and settings that they name exist, and their links lead somewhere.
+//! The documents are true: the tests and settings that they name exist, their links and the citations of comments lead to
+//! a heading, and they leave out no route and no error code.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -84,16 +85,64 @@ fn quoted(line: &str) -> impl Iterator<Item = &str> {
     line.split('`').skip(1).step_by(2)
 }
 
+/// A document's headings; lines within a code block are none.
+fn headings(text: &str) -> Vec<&str> {
+    let mut is_code = false;
+    let is_heading = |line: &&str| {
+        is_code ^= line.starts_with("```");
+        !is_code && line.starts_with('#')
+    };
+    text.lines().filter(is_heading).filter_map(|line| line.split_once(' ')).map(|(_, title)| title).collect()
+}
+
 /// The anchors of a document's headings, as the usual renderers make them.
 fn anchors(text: &str) -> BTreeSet<String> {
     let kept = |c: &char| c.is_alphanumeric() || ['-', '_', ' '].contains(c);
     let anchor =
         |title: &str| title.to_lowercase().chars().filter(kept).collect::<String>().replace(' ', "-");
-    text.lines()
-        .filter(|line| line.starts_with('#'))
-        .filter_map(|line| line.split_once(' '))
-        .map(|(_, title)| anchor(title))
-        .collect()
+    headings(text).into_iter().map(anchor).collect()
+}
+
+/// Where a citation begins: `docs/protocol.md, "Mailed codes"`, below `static`.
+const CITED: &str = "docs/";
+
+/// The files whose comments may cite a document.
+fn sources() -> Vec<PathBuf> {
+    let own = |path: &PathBuf| {
+        !path.ends_with("tests/it/documents.rs") && !path.to_str().unwrap().contains("/vendor/")
+    };
+    let found = ["src", "tests", "static"].map(|folder| root().join(folder));
+    let found = found.iter().flat_map(|base| {
+        ["rs", "js", "mjs", "sql", "css", "html"].map(|ending| files(base, ending)).concat()
+    });
+    found.chain([root().join("config.toml")]).filter(own).collect()
+}
+
+/// A source as one line, so that a citation may go over the end of a comment's line.
+fn joined(text: &str) -> String {
+    let leaders: &[char] = &['/', '!', '*', '#', '-', ' ', '\t'];
+    text.lines().map(|line| line.trim_start_matches(leaders).trim_end()).collect::<Vec<_>>().join(" ")
+}
+
+/// The documents that a source cites, with the heading where one is named.
+fn citations(text: &str) -> Vec<(String, Option<String>)> {
+    let is_name = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
+    let cited = |rest: &str| {
+        let name = rest.split(|c| !is_name(c)).next().filter(|name| name.contains(".md"))?;
+        let name = &name[..name.find(".md")? + 3];
+        let heading = rest[name.len()..].strip_prefix(", \"").and_then(|title| title.split_once('"'));
+        Some((name.to_owned(), heading.map(|(title, _)| title.to_owned())))
+    };
+    joined(text).split(CITED).skip(1).filter_map(cited).collect()
+}
+
+/// What stands between `before` and the next quotation mark, each time.
+fn between<'a>(text: &'a str, before: &'a str) -> impl Iterator<Item = &'a str> {
+    text.split(before).skip(1).filter_map(|rest| rest.split_once('"')).map(|(inner, _)| inner)
+}
+
+fn read(path: &str) -> String {
+    fs::read_to_string(root().join(path)).unwrap()
 }
 
 #[test]
@@ -144,6 +193,78 @@ fn every_link_within_the_documents_leads_somewhere() {
             }
         }
     }
+}
+
+#[test]
+fn every_citation_in_a_comment_names_a_document_and_a_heading_that_exist() {
+    let mut found = 0;
+    for source in sources() {
+        for (document, heading) in citations(&fs::read_to_string(&source).unwrap()) {
+            let text = fs::read_to_string(root().join("static").join(CITED).join(&document));
+            let text = text.unwrap_or_else(|_| panic!("{}: there is no {document}", source.display()));
+            if let Some(heading) = heading {
+                let there = headings(&text).contains(&heading.as_str());
+                assert!(there, "{}: {document} has no heading {heading:?}", source.display());
+            }
+            found += 1;
+        }
+    }
+    assert!(found > 40, "citations are found: {found}");
+}
+
+#[test]
+fn a_citation_is_read_over_the_end_of_a_line() {
+    let text = "/// Dead (docs/protocol.md, \"Mailed\n    /// codes\"), see docs/tokens.md.";
+    let expected = [("protocol.md", Some("Mailed codes")), ("tokens.md", None)];
+    let expected = expected.map(|(name, heading)| (name.to_owned(), heading.map(str::to_owned)));
+    assert_eq!(citations(text), expected);
+}
+
+#[test]
+fn every_setting_that_a_document_names_exists() {
+    let settings = settings();
+    // Events of the audit trail are named like settings.
+    let events: String =
+        files(&root().join("src/auth"), "rs").iter().map(|file| fs::read_to_string(file).unwrap()).collect();
+    let sections: BTreeSet<&str> =
+        settings.iter().filter_map(|name| Some(name.rsplit_once('.')?.0)).collect();
+    let is_key = |key: &str| key.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_');
+    for (path, text) in documents() {
+        for name in quoted(&text) {
+            let is_setting = |(section, key): (&str, &str)| sections.contains(section) && is_key(key);
+            let is_setting = name.rsplit_once('.').is_some_and(is_setting) && !name.ends_with(".rs");
+            let exists = settings.contains(name) || events.contains(&format!("\"{name}\""));
+            assert!(!is_setting || exists, "{}: there is no setting {name}", path.display());
+        }
+    }
+}
+
+#[test]
+fn every_error_code_is_in_the_protocol() {
+    let errors = read("src/auth/error.rs");
+    let codes = errors.split_once("fn code(").unwrap().1.split_once("\n    }").unwrap().0;
+    let protocol = read("static/docs/protocol.md");
+    let missing: Vec<&str> =
+        between(codes, "=> \"").filter(|code| !protocol.contains(&format!("`{code}`"))).collect();
+    assert!(missing.is_empty(), "{missing:?}");
+}
+
+#[test]
+fn every_route_is_in_the_protocol() {
+    let pages = root().join("src/http/pages.rs");
+    let documents =
+        ["protocol.md", "protocol-http.md"].map(|name| read(&format!("static/docs/{name}"))).concat();
+    let mut routes = 0;
+    for file in [files(&root().join("src/http"), "rs"), files(&root().join("src/ws"), "rs")].concat() {
+        let text = fs::read_to_string(&file).unwrap().split_whitespace().collect::<Vec<_>>().join("");
+        for route in between(&text, ".route(\"").filter(|_| file != pages) {
+            // The device login is documented below its prefix.
+            let route = route.strip_prefix("/api/v1/auth/").unwrap_or(route);
+            assert!(documents.contains(route), "{}: {route}", file.display());
+            routes += 1;
+        }
+    }
+    assert!(routes > 40, "routes are found: {routes}");
 }
 
 #[test]
