@@ -103,9 +103,6 @@ fn anchors(text: &str) -> BTreeSet<String> {
     headings(text).into_iter().map(anchor).collect()
 }
 
-/// Where a citation begins: `docs/protocol.md, "Mailed codes"`, below `static`.
-const CITED: &str = "docs/";
-
 /// The files whose comments may cite a document.
 fn sources() -> Vec<PathBuf> {
     let own = |path: &PathBuf| {
@@ -118,22 +115,34 @@ fn sources() -> Vec<PathBuf> {
     found.chain([root().join("config.toml")]).filter(own).collect()
 }
 
-/// A source as one line, so that a citation may go over the end of a comment's line.
-fn joined(text: &str) -> String {
-    let leaders: &[char] = &['/', '!', '*', '#', '-', ' ', '\t'];
-    text.lines().map(|line| line.trim_start_matches(leaders).trim_end()).collect::<Vec<_>>().join(" ")
+/// A source's comments as one line, so that a citation may go over the end of a line.
+fn comments(text: &str) -> String {
+    let leaders: &[char] = &['/', '!', '*', '#', '-', '<'];
+    let comment = |line: &str| {
+        let line = line.trim();
+        let is_comment = ["//", "/*", "*", "# ", "--", "<!--"].iter().any(|leader| line.starts_with(leader));
+        is_comment.then(|| line.trim_start_matches(leaders).trim().to_owned())
+    };
+    text.lines().filter_map(comment).collect::<Vec<_>>().join(" ")
 }
 
-/// The documents that a source cites, with the heading where one is named.
+/// The documents that a source cites, `docs/protocol.md, "Mailed codes"`, with the heading where one is named.
 fn citations(text: &str) -> Vec<(String, Option<String>)> {
-    let is_name = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
-    let cited = |rest: &str| {
-        let name = rest.split(|c| !is_name(c)).next().filter(|name| name.contains(".md"))?;
-        let name = &name[..name.find(".md")? + 3];
-        let heading = rest[name.len()..].strip_prefix(", \"").and_then(|title| title.split_once('"'));
-        Some((name.to_owned(), heading.map(|(title, _)| title.to_owned())))
+    let text = comments(text);
+    let is_name = |c: char| c.is_ascii_alphanumeric() || "-_./".contains(c);
+    let cited = |(end, ending): (usize, &str)| {
+        let (before, rest) = (&text[..end], &text[end + ending.len()..]);
+        let begin = before.rfind(|c| !is_name(c)).map_or(0, |at| at + 1);
+        let heading = rest.strip_prefix(", \"").and_then(|title| title.split_once('"'));
+        (format!("{}{ending}", &before[begin..]), heading.map(|(title, _)| title.to_owned()))
     };
-    joined(text).split(CITED).skip(1).filter_map(cited).collect()
+    text.match_indices(".md").map(cited).collect()
+}
+
+/// The file that a citation names: in `static/docs`, in the repository's root, or beside the source.
+fn cited_file(source: &Path, name: &str) -> Option<PathBuf> {
+    let places = [root().join("static"), root(), source.parent().unwrap().to_owned()];
+    places.iter().map(|place| place.join(name)).find(|file| file.is_file())
 }
 
 /// What stands between `before` and the next quotation mark, each time.
@@ -200,8 +209,9 @@ fn every_citation_in_a_comment_names_a_document_and_a_heading_that_exist() {
     let mut found = 0;
     for source in sources() {
         for (document, heading) in citations(&fs::read_to_string(&source).unwrap()) {
-            let text = fs::read_to_string(root().join("static").join(CITED).join(&document));
-            let text = text.unwrap_or_else(|_| panic!("{}: there is no {document}", source.display()));
+            let file = cited_file(&source, &document);
+            let file = file.unwrap_or_else(|| panic!("{}: there is no {document}", source.display()));
+            let text = fs::read_to_string(file).unwrap();
             if let Some(heading) = heading {
                 let there = headings(&text).contains(&heading.as_str());
                 assert!(there, "{}: {document} has no heading {heading:?}", source.display());
@@ -215,7 +225,7 @@ fn every_citation_in_a_comment_names_a_document_and_a_heading_that_exist() {
 #[test]
 fn a_citation_is_read_over_the_end_of_a_line() {
     let text = "/// Dead (docs/protocol.md, \"Mailed\n    /// codes\"), see docs/tokens.md.";
-    let expected = [("protocol.md", Some("Mailed codes")), ("tokens.md", None)];
+    let expected = [("docs/protocol.md", Some("Mailed codes")), ("docs/tokens.md", None)];
     let expected = expected.map(|(name, heading)| (name.to_owned(), heading.map(str::to_owned)));
     assert_eq!(citations(text), expected);
 }
