@@ -4,6 +4,7 @@ use std::net::IpAddr;
 
 use super::bearer::{Demand, Owner};
 use super::enrol::{CodeForm, all_off};
+use super::login::OWN_CLIENT;
 use super::second_factor::backup_code_hash;
 use super::{Auth, Error};
 use crate::crypto::random;
@@ -63,7 +64,7 @@ impl Auth {
     /// if the caller has a place for them.
     ///
     /// # Errors
-    /// `StaleProof`; `UnknownDevice` for a device that the account does not have.
+    /// `StaleProof`; `UnknownDevice` for a device that the account does not have, or has with another client.
     pub(crate) async fn bind_phone(
         &self,
         live: &Live,
@@ -77,7 +78,8 @@ impl Auth {
         let (ttl, longest) = (self.config.device.session_ttl, self.longest());
         let unit = async move |tx: &mut Tx, owner: Owner| {
             let Owner { live, source, now } = owner;
-            if !devices::approve(tx, live.account, device, now).await? {
+            // A device of another client approves nothing: that client would answer asks in the owner's name.
+            if !devices::approve(tx, live.account, device, OWN_CLIENT, now).await? {
                 return Ok(Err(Error::UnknownDevice));
             }
             let had_one = factors::methods(tx, live.account).await?.iter().any(|method| method.turns_on());

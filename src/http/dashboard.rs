@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::Http;
 use super::error::Refusal;
-use super::extract::{Bearer, Client, Json, OptionalJson, PathText};
+use super::extract::{Bearer, Client, Json, OptionalJson, Owner, PathText};
 use crate::auth::DoubleAuth;
 use crate::auth::enrol::CodeForm;
 use crate::domain::device::Device;
@@ -53,7 +53,7 @@ pub(super) struct ChangePassword {
 
 pub(super) async fn bind_phone(
     State(http): State<Http>,
-    Bearer(live): Bearer,
+    Owner(live): Owner,
     client: Client,
     Json(body): Json<BindPhone>,
 ) -> Result<Response, Refusal> {
@@ -77,7 +77,7 @@ pub(super) async fn bind_phone(
 
 pub(super) async fn new_backup_codes(
     State(http): State<Http>,
-    Bearer(live): Bearer,
+    Owner(live): Owner,
     client: Client,
     OptionalJson(fresh): OptionalJson<Fresh>,
 ) -> Result<Response, Refusal> {
@@ -88,14 +88,14 @@ pub(super) async fn new_backup_codes(
     Ok((StatusCode::CREATED, axum::Json(answer)).into_response())
 }
 
-pub(super) async fn double_auth(State(http): State<Http>, Bearer(live): Bearer) -> Result<Response, Refusal> {
+pub(super) async fn double_auth(State(http): State<Http>, Owner(live): Owner) -> Result<Response, Refusal> {
     let state = http.auth.double_auth(&live).await?;
     Ok(axum::Json(double_auth_json(&state)).into_response())
 }
 
 pub(super) async fn remove_method(
     State(http): State<Http>,
-    Bearer(live): Bearer,
+    Owner(live): Owner,
     PathText(method): PathText,
     client: Client,
     OptionalJson(fresh): OptionalJson<Fresh>,
@@ -108,7 +108,7 @@ pub(super) async fn remove_method(
 
 pub(super) async fn approving_devices(
     State(http): State<Http>,
-    Bearer(live): Bearer,
+    Owner(live): Owner,
 ) -> Result<Response, Refusal> {
     let devices = http.auth.devices(live.account).await?;
     let approving: Vec<_> = devices.iter().filter(|d| d.approving).map(|d| device_json(d, &live)).collect();
@@ -117,7 +117,7 @@ pub(super) async fn approving_devices(
 
 pub(super) async fn approving_device(
     State(http): State<Http>,
-    Bearer(live): Bearer,
+    Owner(live): Owner,
     PathText(id): PathText,
 ) -> Result<Response, Refusal> {
     let (id, state) = (parse_id(&id)?, http.auth.double_auth(&live).await?);
@@ -129,7 +129,7 @@ pub(super) async fn approving_device(
 
 pub(super) async fn approve_device(
     State(http): State<Http>,
-    Bearer(live): Bearer,
+    Owner(live): Owner,
     PathText(id): PathText,
     client: Client,
     OptionalJson(fresh): OptionalJson<Fresh>,
@@ -144,7 +144,7 @@ pub(super) async fn approve_device(
 
 pub(super) async fn stop_approving(
     State(http): State<Http>,
-    Bearer(live): Bearer,
+    Owner(live): Owner,
     PathText(id): PathText,
     client: Client,
     OptionalJson(fresh): OptionalJson<Fresh>,
@@ -154,7 +154,7 @@ pub(super) async fn stop_approving(
     Ok(message("Device deleted successfully"))
 }
 
-pub(super) async fn devices(State(http): State<Http>, Bearer(live): Bearer) -> Result<Response, Refusal> {
+pub(super) async fn devices(State(http): State<Http>, Owner(live): Owner) -> Result<Response, Refusal> {
     let devices = http.auth.devices(live.account).await?;
     let devices: Vec<_> = devices.iter().map(|device| device_json(device, &live)).collect();
     Ok(axum::Json(json!({"devices": devices})).into_response())
@@ -162,7 +162,7 @@ pub(super) async fn devices(State(http): State<Http>, Bearer(live): Bearer) -> R
 
 pub(super) async fn device(
     State(http): State<Http>,
-    Bearer(live): Bearer,
+    Owner(live): Owner,
     PathText(id): PathText,
 ) -> Result<Response, Refusal> {
     let (id, devices) = (parse_id(&id)?, http.auth.devices(live.account).await?);
@@ -185,7 +185,7 @@ pub(super) async fn revoke_device(
 
 pub(super) async fn change_password(
     State(http): State<Http>,
-    Bearer(live): Bearer,
+    Owner(live): Owner,
     client: Client,
     Json(body): Json<ChangePassword>,
 ) -> Result<Response, Refusal> {
@@ -197,7 +197,7 @@ pub(super) async fn change_password(
 
 pub(super) async fn remove_account(
     State(http): State<Http>,
-    Bearer(live): Bearer,
+    Owner(live): Owner,
     client: Client,
     OptionalJson(fresh): OptionalJson<Fresh>,
 ) -> Result<StatusCode, Refusal> {
@@ -208,7 +208,7 @@ pub(super) async fn remove_account(
 
 pub(super) async fn export(
     State(http): State<Http>,
-    Bearer(live): Bearer,
+    Owner(live): Owner,
     client: Client,
     OptionalJson(fresh): OptionalJson<Fresh>,
 ) -> Result<Response, Refusal> {

@@ -28,8 +28,12 @@ pub(super) struct Json<T>(pub(super) T);
 /// A JSON body that may be missing altogether.
 pub(super) struct OptionalJson<T>(pub(super) T);
 
-/// The live session of the `Authorization: Bearer` token.
+/// The live session of the `Authorization: Bearer` token, made for whichever client: for routes that end that session.
 pub(super) struct Bearer(pub(super) Live);
+
+/// The live session of a token of this service's own client: for routes that show or change the account (CONTRACT.md
+/// section 1). A relying party's token is 403 `wrong_client`.
+pub(super) struct Owner(pub(super) Live);
 
 /// Where the client is, and what it says of itself.
 #[derive(Clone, Debug)]
@@ -85,6 +89,16 @@ impl FromRequestParts<Http> for Bearer {
     async fn from_request_parts(parts: &mut Parts, http: &Http) -> Result<Self, Refusal> {
         let token = bearer_token(&parts.headers).ok_or(Refusal::NoToken)?;
         Ok(Self(http.auth.bearer(token).await?))
+    }
+}
+
+impl FromRequestParts<Http> for Owner {
+    type Rejection = Refusal;
+
+    async fn from_request_parts(parts: &mut Parts, http: &Http) -> Result<Self, Refusal> {
+        let Bearer(live) = Bearer::from_request_parts(parts, http).await?;
+        live.must_manage()?;
+        Ok(Self(live))
     }
 }
 

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::Http;
 use super::dashboard::{Fresh, exposed};
 use super::error::Refusal;
-use super::extract::{Bearer, Client, Json, OptionalJson, PathText};
+use super::extract::{Client, Json, OptionalJson, Owner, PathText};
 use crate::auth::enrol::Consent;
 use crate::domain::factor::Method;
 use crate::domain::secret::Password;
@@ -30,7 +30,7 @@ pub(super) struct ConfirmTotp {
 
 pub(super) async fn enable_email(
     State(http): State<Http>,
-    Bearer(live): Bearer,
+    Owner(live): Owner,
     client: Client,
     Json(body): Json<EnableEmail>,
 ) -> Result<Response, Refusal> {
@@ -51,7 +51,7 @@ pub(super) async fn enable_email(
 
 pub(super) async fn begin_totp(
     State(http): State<Http>,
-    Bearer(live): Bearer,
+    Owner(live): Owner,
     client: Client,
     OptionalJson(fresh): OptionalJson<Fresh>,
 ) -> Result<Response, Refusal> {
@@ -64,7 +64,7 @@ pub(super) async fn begin_totp(
 
 pub(super) async fn confirm_totp(
     State(http): State<Http>,
-    Bearer(live): Bearer,
+    Owner(live): Owner,
     client: Client,
     Json(body): Json<ConfirmTotp>,
 ) -> Result<Response, Refusal> {
@@ -75,14 +75,14 @@ pub(super) async fn confirm_totp(
     Ok(axum::Json(true).into_response())
 }
 
-pub(super) async fn trusted(State(http): State<Http>, Bearer(live): Bearer) -> Result<Response, Refusal> {
+pub(super) async fn trusted(State(http): State<Http>, Owner(live): Owner) -> Result<Response, Refusal> {
     let trusted: Vec<_> = http.auth.trusted(live.account).await?.iter().map(trust_json).collect();
     Ok(axum::Json(json!({"trusted": trusted})).into_response())
 }
 
 pub(super) async fn revoke_trust(
     State(http): State<Http>,
-    Bearer(live): Bearer,
+    Owner(live): Owner,
     PathText(id): PathText,
     client: Client,
 ) -> Result<Response, Refusal> {

@@ -12,7 +12,8 @@ use axum::routing::{get, post};
 use serde_json::json;
 
 use super::Http;
-use super::extract::{Client, bearer_token};
+use super::error::Refusal;
+use super::extract::{Client, Owner};
 use super::login::device_of;
 use crate::auth::enrol::Consent;
 use crate::auth::{Credential, Error, Login, Second, Wish};
@@ -21,7 +22,6 @@ use crate::domain::factor::Method;
 use crate::domain::phone::Identifier;
 use crate::domain::secret::{OneTimeCode, Password};
 use crate::domain::typed;
-use crate::store::sessions::Live;
 use answer::{Fields, Refused, text};
 use axum::http::HeaderMap;
 pub(super) use step::STEP;
@@ -66,9 +66,12 @@ impl Provider {
     }
 }
 
-async fn enable(State(http): State<Http>, headers: HeaderMap, client: Client) -> Result<StatusCode, Refused> {
-    let live = bearer(&http, &headers).await?;
-    live.must_manage()?;
+async fn enable(
+    State(http): State<Http>,
+    owner: Result<Owner, Refusal>,
+    client: Client,
+) -> Result<StatusCode, Refused> {
+    let Owner(live) = owner?;
     let profile = http.auth.profile(&live).await?;
     if !profile.account.verified {
         return Err(text(StatusCode::BAD_REQUEST, "Email is not verified."));
@@ -82,12 +85,12 @@ async fn enable(State(http): State<Http>, headers: HeaderMap, client: Client) ->
 
 async fn confirm_enabling(
     State(http): State<Http>,
-    headers: HeaderMap,
+    owner: Result<Owner, Refusal>,
     client: Client,
     fields: Result<Fields, Refused>,
 ) -> Result<StatusCode, Refused> {
     // Who may not come in learns nothing about the body.
-    let live = bearer(&http, &headers).await?;
+    let Owner(live) = owner?;
     let mut fields = fields?;
     let (email, provider, token) = (fields.text("email"), fields.text("provider"), fields.text("token"));
     let password = fields.optional("password").map(Password::new);
@@ -186,9 +189,4 @@ async fn confirm_login(
     let refresh = minted.refresh_token.ok_or_else(|| Error::internal("a login without its refresh token"))?;
     let body = json!({"accessToken": minted.token.expose(), "refreshToken": refresh.expose()});
     Ok((step::taken_back(&http, &headers), axum::Json(body)).into_response())
-}
-
-async fn bearer(http: &Http, headers: &HeaderMap) -> Result<Live, Refused> {
-    let token = bearer_token(headers).ok_or(Refused::NO_TOKEN)?;
-    Ok(http.auth.bearer(token).await?)
 }

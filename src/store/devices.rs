@@ -23,7 +23,7 @@ const LIST: &str = concat!(
 );
 const APPROVE: &str = "UPDATE devices SET approving_since = COALESCE(approving_since, $3) \
      WHERE account_id = $1 AND id = $2 AND revoked_at IS NULL AND EXISTS \
-     (SELECT 1 FROM sessions s WHERE s.device_id = devices.id AND s.revoked_at IS NULL AND s.expires_at > $3)";
+     (SELECT 1 FROM sessions s WHERE s.device_id = devices.id AND s.revoked_at IS NULL AND s.expires_at > $3 AND s.client_id = $4)";
 const STOP: &str = "UPDATE devices SET approving_since = NULL WHERE account_id = $1 AND id = $2 AND approving_since IS NOT NULL";
 const STOP_ALL: &str = "UPDATE devices SET approving_since = NULL WHERE account_id = $1";
 const REVOKE: &str = "UPDATE devices SET revoked_at = $3, approving_since = NULL WHERE account_id = $1 AND id = $2 AND revoked_at IS NULL";
@@ -62,14 +62,15 @@ pub(crate) async fn list(tx: &mut Tx, account: AccountId, now: Timestamp) -> Res
     tx.all(LIST, [arg(account.0), arg(now)]).await?.iter().map(read).collect()
 }
 
-/// Lets a device approve; false when the account has no such device.
+/// Lets a device approve; false when the account has no such device with a session of this client.
 pub(crate) async fn approve(
     tx: &mut Tx,
     account: AccountId,
     id: DeviceId,
+    client: &str,
     now: Timestamp,
 ) -> Result<bool, Error> {
-    Ok(tx.execute(APPROVE, [arg(account.0), arg(id.0), arg(now)]).await? == 1)
+    Ok(tx.execute(APPROVE, [arg(account.0), arg(id.0), arg(now), arg(client)]).await? == 1)
 }
 
 /// Stops a device from approving; false when it did not.

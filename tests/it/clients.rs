@@ -1,8 +1,10 @@
 //! Tokens that were made for another client than this service manage nothing, and a page of another origin gets no others.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Value, json};
 
-use crate::harness::{Answer, PASSWORD, Person, Server, claims, current_device, refused};
+use crate::harness::{Answer, PASSWORD, Person, Server, claims, filled, routes};
 
 const ANN: &str = "ann@example.org";
 const SHOP: &str = "https://shop.example";
@@ -40,55 +42,217 @@ async fn of_shop(server: &Server) -> String {
     log_in(server, "thin", None, Some("shop")).await["token"].as_str().unwrap().to_owned()
 }
 
+/// What a route does with a token of another client (CONTRACT.md section 1).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Foreign {
+    /// 403 `wrong_client`: it would show or change the account.
+    Refused,
+    /// The session of the token may end itself, and no other one.
+    EndsItself,
+    /// The route tells about the session of the token and no other one.
+    SeesItself,
+    /// The route takes no access token.
+    Unread,
+}
+
+/// Every route of the server.
+const ROUTES: &[(Foreign, &str, &[&str])] = &[
+    (
+        Foreign::Refused,
+        "GET",
+        &[
+            "/dashboard/2fa",
+            "/dashboard/2fa/device/{id}",
+            "/dashboard/2fa/devices",
+            "/dashboard/2fa/trusted",
+            "/dashboard/device/{id}",
+            "/dashboard/devices",
+            "/api/v1/auth/sessions",
+            "/users/enable_2fa",
+        ],
+    ),
+    (
+        Foreign::Refused,
+        "POST",
+        &[
+            "/2fa/method/email",
+            "/2fa/method/mobile",
+            "/2fa/method/third_party",
+            "/2fa/method/third_party/generate",
+            "/auth/creation_backup_code",
+            "/dashboard/2fa/device/{id}",
+            "/dashboard/export",
+            "/dashboard/password",
+            "/users/enable_2fa_confirm",
+            "/api/auth/two-factor/disable",
+            "/api/auth/two-factor/enable",
+            "/api/auth/two-factor/generate-backup-codes",
+            "/api/auth/two-factor/get-totp-uri",
+            "/api/auth/two-factor/send-otp",
+            "/api/auth/two-factor/verify-backup-code",
+            "/api/auth/two-factor/verify-otp",
+            "/api/auth/two-factor/verify-totp",
+        ],
+    ),
+    (
+        Foreign::Refused,
+        "DELETE",
+        &[
+            "/dashboard/2fa/device/{id}",
+            "/dashboard/2fa/trusted/{id}",
+            "/dashboard/2fa/{method}",
+            "/dashboard/account",
+        ],
+    ),
+    (Foreign::EndsItself, "POST", &["/api/auth/sign-out", "/api/v1/auth/logout"]),
+    (Foreign::EndsItself, "DELETE", &["/api/v1/auth/sessions/{session_uuid}", "/dashboard/device/{id}"]),
+    (Foreign::SeesItself, "GET", &["/api/auth/get-session"]),
+    (
+        Foreign::Unread,
+        "GET",
+        &[
+            "/",
+            "/.well-known/jwks.json",
+            "/account",
+            "/favicon.ico",
+            "/healthz",
+            "/metrics",
+            "/phone",
+            "/readyz",
+            "/settings.json",
+            "/static/{*path}",
+            "/ws",
+        ],
+    ),
+    (
+        Foreign::Unread,
+        "POST",
+        &[
+            "/api/auth/sign-in/email",
+            "/api/auth/sign-up/email",
+            "/api/v1/auth/2fa/request-otp",
+            "/api/v1/auth/2fa/verify",
+            "/api/v1/auth/login",
+            "/api/v1/auth/refresh",
+            "/auth/mail-auth/create-account",
+            "/auth/mail-auth/recover-password",
+            "/auth/mail-auth/sign-in",
+            "/auth/send-mail-login-code-v2",
+            "/auth/sending_email",
+            "/auth/sign-in-by-mail-code",
+            "/auth/{type}/backup_code_2fa",
+            "/auth/{type}/email_2fa",
+            "/auth/{type}/login",
+            "/auth/{type}/mobile_2fa",
+            "/auth/{type}/register",
+            "/auth/{type}/third_party_2fa",
+            "/users/two_step_verification_confirm",
+            "/users/two_step_verification_login",
+        ],
+    ),
+];
+
+/// The device that a token names.
+fn device_of(token: &str) -> String {
+    claims(token)["device_id"].to_string()
+}
+
+#[test]
+fn every_route_says_what_it_does_with_a_token_of_another_client() {
+    let entry = |method: &str, path: &str| (method.to_owned(), path.to_owned());
+    let of_row = |(_, method, paths): &(Foreign, &str, &[&str])| -> Vec<_> {
+        paths.iter().map(|path| entry(method, path)).collect()
+    };
+    let listed: Vec<_> = ROUTES.iter().flat_map(of_row).collect();
+    let table: BTreeSet<_> = listed.iter().cloned().collect();
+    assert_eq!(table.len(), listed.len(), "a route stands in two rows");
+    let declared = routes();
+    assert_eq!(
+        declared.difference(&table).collect::<Vec<_>>(),
+        Vec::<&(String, String)>::new(),
+        "not judged"
+    );
+    assert_eq!(table.difference(&declared).collect::<Vec<_>>(), Vec::<&(String, String)>::new(), "no routes");
+}
+
 #[tokio::test]
-async fn a_token_of_another_client_manages_nothing_on_any_surface() {
+async fn a_token_of_another_client_sees_and_manages_nothing_on_any_surface() {
     let server = Server::start(&[]).await;
     let ann = server.proven_person("ann").await;
     let token = of_shop(&server).await;
-    let device = current_device(&server.http, &token).await;
-    let other = current_device(&server.http, &ann.token).await;
-    let own = claims(&ann.token)["sid"].as_str().unwrap().to_owned();
-    let password = json!({"password": PASSWORD});
-    let change = json!({"password": PASSWORD, "new_password": "another horse entirely"});
-    for (method, path, body) in [
-        ("POST", "/2fa/method/mobile", json!({"method_2fa": "MOBILE", "trusted_device_id": device})),
-        ("POST", &format!("/dashboard/2fa/device/{device}"), json!({})),
-        ("DELETE", &format!("/dashboard/2fa/device/{device}"), Value::Null),
-        ("POST", "/2fa/method/email", json!({"method_2fa": "EMAIL"})),
-        ("POST", "/2fa/method/third_party/generate", json!({})),
-        ("POST", "/2fa/method/third_party", json!({"token": "123456"})),
-        ("POST", "/auth/creation_backup_code", json!({})),
-        ("DELETE", "/dashboard/2fa/EMAIL", Value::Null),
-        ("DELETE", "/dashboard/2fa/trusted/1", Value::Null),
-        ("DELETE", &format!("/dashboard/device/{other}"), Value::Null),
-        ("POST", "/dashboard/password", change),
-        ("POST", "/dashboard/export", password.clone()),
-        ("DELETE", "/dashboard/account", Value::Null),
-        ("DELETE", &format!("/api/v1/auth/sessions/{own}"), Value::Null),
-        ("POST", "/api/v1/auth/logout?all=true", Value::Null),
-        ("GET", "/users/enable_2fa", Value::Null),
-    ] {
-        let body = Some(&body).filter(|body| !body.is_null());
-        let answer = server.http.send(method, path, Some(&token), body).await.expect(403);
-        assert_eq!(answer.json()["error"], "wrong_client", "{path}: {answer:?}");
-    }
-    for (path, body) in [
-        ("enable", password.clone()),
-        ("enable", json!({"password": PASSWORD, "method": "otp"})),
-        ("get-totp-uri", password.clone()),
-        ("generate-backup-codes", password.clone()),
-        ("disable", password.clone()),
-        ("send-otp", json!({})),
-    ] {
-        let path = format!("/api/auth/two-factor/{path}");
-        let answer = server.http.post_as(&token, &path, &body).await;
-        assert_eq!(refused(answer, 403), "WRONG_CLIENT", "{path}");
+    let (device, session) = (device_of(&ann.token), claims(&ann.token)["sid"].as_str().unwrap().to_owned());
+    // Whole for every route, so that nothing else is refused first.
+    let body = json!({
+        "email": ANN, "password": PASSWORD, "new_password": "another horse entirely", "code": "123456", "token": "123456",
+        "provider": "Email",
+    });
+    for (foreign, method, paths) in ROUTES {
+        for path in *paths {
+            let value = |name: &str| match name {
+                "id" => device.clone(),
+                "session_uuid" => session.clone(),
+                "method" => "EMAIL".to_owned(),
+                "type" => "p".to_owned(),
+                other => other.to_owned(),
+            };
+            let all = if *path == "/api/v1/auth/logout" { "?all=true" } else { "" };
+            let path = filled(path, value) + all;
+            let body = Some(&body).filter(|_| *method != "GET");
+            let send = async |token: Option<&str>| server.http.send(method, &path, token, body).await;
+            match foreign {
+                Foreign::Unread => {
+                    let (with, without) = (send(Some(&token)).await, send(None).await);
+                    assert_eq!(with.status, without.status, "{method} {path}: {with:?}");
+                }
+                Foreign::SeesItself => {
+                    let seen = send(Some(&token)).await.expect(200).json();
+                    assert_eq!(seen["session"]["id"], claims(&token)["sid"], "{method} {path}");
+                }
+                // It names no other session.
+                Foreign::EndsItself if path == "/api/auth/sign-out" => {}
+                Foreign::Refused | Foreign::EndsItself => {
+                    let answer = send(Some(&token)).await.expect(403);
+                    let code = answer.json().get("error").or(answer.json().get("code")).cloned();
+                    let code = code.unwrap().as_str().unwrap().to_lowercase();
+                    assert_eq!(code, "wrong_client", "{method} {path}: {answer:?}");
+                    assert_eq!(send(None).await.status, 401, "{method} {path}");
+                }
+            }
+        }
     }
     // Nothing of it happened, and the password was tried nowhere.
     server.http.get_as(&ann.token, "/dashboard/devices").await.expect(200);
     assert_eq!(ann.post("login", &json!({})).await.expect(200).json().get("Methods"), None);
-    let bind = json!({"method_2fa": "MOBILE", "trusted_device_id": other});
+    let bind = json!({"method_2fa": "MOBILE", "trusted_device_id": device});
     server.http.post_as(&ann.token, "/2fa/method/mobile", &bind).await.expect(200);
+}
+
+#[tokio::test]
+async fn a_device_of_another_client_is_shown_no_ask_and_answers_none() {
+    let server = Server::start(&[]).await;
+    let ann = server.proven_person("ann").await;
+    let mut phone = ann.bind_phone(&server).await;
+    let login = json!({"backup_code": phone.backup_codes[0], "client_id": "shop"});
+    let token = ann.post("backup_code_2fa", &login).await.token();
+    // The owner can't be talked into making a device of the shop approve, either.
+    let device = device_of(&token);
+    let bind = json!({"method_2fa": "MOBILE", "trusted_device_id": device});
+    server.http.post_as(&phone.token, "/2fa/method/mobile", &bind).await.expect(404);
+    server
+        .http
+        .post_as(&phone.token, &format!("/dashboard/2fa/device/{device}"), &json!({}))
+        .await
+        .expect(404);
+    let mut socket = server.socket().await;
+    let ready = socket.call(&json!({"action": "ready", "authToken": token})).await;
+    assert_eq!(ready["approving"], false, "{ready}");
+    let (mut browser, uuid) = ann.asking_browser(&server).await;
+    let mut answer = phone.answer_frame(&uuid, true);
+    answer["authToken"] = json!(token);
+    assert_eq!(socket.refused(&answer).await, "unknown_device");
+    assert_eq!(socket.refused(&ann.ask_frame(&uuid)).await, "not_authenticated");
+    phone.answer(&uuid, true).await;
+    browser.expect_code().await;
 }
 
 #[tokio::test]
@@ -108,8 +272,7 @@ async fn a_token_of_another_client_ends_itself_is_renewed_and_comes_online_witho
     server.http.send("POST", "/api/v1/auth/logout", Some(&renewed), None).await.expect(204);
     server.http.get_as(&renewed, "/dashboard/devices").await.expect(401);
     // By its number, too.
-    let device = current_device(&server.http, &token).await;
-    server.http.delete_as(&token, &format!("/dashboard/device/{device}")).await.expect(200);
+    server.http.delete_as(&token, &format!("/dashboard/device/{}", device_of(&token))).await.expect(200);
     let token = of_shop(&server).await;
     let session = claims(&token)["sid"].as_str().unwrap().to_owned();
     server.http.delete_as(&token, &format!("/api/v1/auth/sessions/{session}")).await;
@@ -143,8 +306,7 @@ async fn a_login_from_another_origin_gets_that_origin_as_its_client() {
     }
     let token = log_in(&server, "thin", Some(SHOP), Some("readylogin")).await;
     let token = token["token"].as_str().unwrap();
-    let bind =
-        json!({"method_2fa": "MOBILE", "trusted_device_id": current_device(&server.http, token).await});
+    let bind = json!({"method_2fa": "MOBILE", "trusted_device_id": device_of(token)});
     let refused = server.http.post_as(token, "/2fa/method/mobile", &bind).await.expect(403).json();
     assert_eq!(refused["error"], "wrong_client");
     // The alias of a loopback listener is this service itself.

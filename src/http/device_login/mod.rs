@@ -14,7 +14,7 @@ use axum::{Json, Router, middleware};
 use serde::Serialize;
 
 use super::Http;
-use super::extract::{Bearer, Client, PathText};
+use super::extract::{Bearer, Client, Owner, PathText};
 use super::login::is_ticket;
 use crate::auth::limits::TICKETS_PER_SOURCE;
 use crate::auth::{Credential, Error, First, Login, Minted, Wish};
@@ -168,7 +168,7 @@ async fn logout(
     Ok(StatusCode::NO_CONTENT)
 }
 
-async fn sessions(State(http): State<Http>, Own(Bearer(live)): Own<Bearer>) -> Result<Response, Refused> {
+async fn sessions(State(http): State<Http>, Own(Owner(live)): Own<Owner>) -> Result<Response, Refused> {
     let listed = http.auth.sessions(live.account).await?;
     let sessions = listed.into_iter().map(|listed| SessionView::of(listed, &live)).collect();
     Ok(Json(Sessions { status: 200, sessions }).into_response())

@@ -27,10 +27,7 @@ pub(super) async fn send_otp(
 ) -> Result<Response, Refused> {
     let account = match asker.who(&http).await? {
         // Inside of a session a code may be the one that turns mailed codes on.
-        Who::Session(session) => {
-            session.live.must_manage()?;
-            http.auth.profile(&session.live).await?.account
-        }
+        Who::Session(session) => http.auth.profile(&session.live).await?.account,
         Who::Challenge(_, account, methods) if methods.contains(&Method::Email) => *account,
         Who::Challenge(..) => return Err(Refused::NO_OTP),
     };

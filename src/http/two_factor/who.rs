@@ -77,9 +77,10 @@ impl Asker {
         Ok(session)
     }
 
-    /// The session, or else the sign-in under way, there must be.
+    /// The session, not one of another client, or else the sign-in under way, there must be.
     pub(super) async fn who(&self, http: &Http) -> Result<Who, Refused> {
         if let Some(session) = self.session(http).await? {
+            session.live.must_manage()?;
             return Ok(Who::Session(Box::new(session)));
         }
         let token = self.cookie(Name::TwoFactor).ok_or(Error::InvalidChallenge)?;
