@@ -13,10 +13,11 @@ use crate::domain::account::Account;
 use crate::domain::factor::Method;
 use crate::domain::ids::AccountId;
 use crate::domain::secret::{BackupCode, ChallengeToken, OneTimeCode, SessionToken};
+use crate::store::challenges::{self, New};
 use crate::store::lapse::Redeemable;
 use crate::store::sessions::Live;
 use crate::store::totp::{self, Which};
-use crate::store::{self, Tx, accounts, challenges, devices, factors, sessions};
+use crate::store::{self, Tx, accounts, devices, factors, sessions};
 use crate::turns;
 
 /// A session is renewed when it was not for so long (docs/protocol-http.md, "Cookies"), or for a seventh of its life.
@@ -46,7 +47,10 @@ impl Auth {
         let token = ChallengeToken::new(random::alphanumeric(32));
         let (hash, account) = (digest(token.expose().as_bytes()), account.clone());
         let until = self.now().plus(self.config.two_factor.cookie_ttl);
-        let unit = async move |tx: &mut Tx| challenges::insert(tx, &hash, &account, remember, until).await;
+        let unit = async move |tx: &mut Tx| {
+            let (hash, account) = (&hash, &account);
+            challenges::insert(tx, New { hash, account, remember, login_call: None, expires_at: until }).await
+        };
         self.store.write(move |tx| Box::pin(async move { unit(tx).await })).await?;
         Ok(token)
     }

@@ -20,7 +20,7 @@ use crate::domain::phone::Identifier;
 use crate::domain::secret::StepToken;
 use crate::domain::source::neighbourhood;
 use crate::domain::time::Timestamp;
-use crate::store::challenges::{self, Challenge};
+use crate::store::challenges::{self, Challenge, New};
 use crate::store::lapse::{self, Redeemable};
 use crate::store::{self, Tx, accounts, hits};
 
@@ -89,9 +89,11 @@ impl Auth {
         let takes_others = self.config.two_step.step_value == StepValue::Optional;
         let (account, until) = (account.clone(), self.now().plus(self.config.two_factor.cookie_ttl));
         let unit = async move |tx: &mut Tx| {
-            challenges::insert(tx, &by_value, &account, true, until).await?;
+            let (account, login_call) = (&account, Some(&by_value));
+            let new = New { hash: &by_value, account, remember: true, login_call, expires_at: until };
+            challenges::insert(tx, new).await?;
             if takes_others {
-                challenges::insert(tx, &by_network, &account, true, until).await?;
+                challenges::insert(tx, New { hash: &by_network, ..new }).await?;
             }
             Ok(())
         };
@@ -221,11 +223,7 @@ fn hash_of(value: &StepToken) -> [u8; 32] {
 }
 
 /// Under what a login call may be kept for clients without a step value: by the root key of today, or of before.
-pub(super) fn network_hashes(
-    root: &RootKeys,
-    (address, kind): (&str, &str),
-    source: IpAddr,
-) -> Vec<[u8; 32]> {
+fn network_hashes(root: &RootKeys, (address, kind): (&str, &str), source: IpAddr) -> Vec<[u8; 32]> {
     root.macs(NETWORK, &[address.as_bytes(), kind.as_bytes(), &from(source)])
 }
 

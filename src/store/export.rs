@@ -322,7 +322,7 @@ pub(crate) const LEFT_OUT: [LeftOut; 22] = [
     LeftOut { table: "sessions", columns: &["token"], why: SECRET },
     LeftOut { table: "refresh_tokens", columns: &["hash"], why: SECRET },
     LeftOut { table: "trusts", columns: &["hash"], why: SECRET },
-    LeftOut { table: "challenges", columns: &["hash"], why: SECRET },
+    LeftOut { table: "challenges", columns: &["hash", "login_call"], why: SECRET },
     LeftOut {
         table: "challenges",
         columns: &["password_version"],

@@ -121,6 +121,36 @@ async fn a_client_that_keeps_nothing_signs_in_as_before() {
 }
 
 #[tokio::test]
+async fn a_login_call_whose_login_is_done_is_over_by_its_value_and_by_its_network() {
+    let server = server(&[]).await;
+    let ann = with_mail(&server, "p", "ann").await;
+    let next_code = async || {
+        server.clock.advance(Duration::from_secs(60));
+        ann.login_code(&server).await
+    };
+    // With the value, on another network than the login call: nothing is left for the neighbours there.
+    let step = log_in(&server, OWNER, &ann, ("Email", Keeps::Header)).await;
+    let code = mailed_code(&server, &ann.email).await;
+    confirm(&server, ELSEWHERE, &step, &ann, ("Email", &code)).await.expect(200);
+    let code = next_code().await;
+    invalid(&confirm(&server, NEIGHBOUR, &[], &ann, ("Email", &code)).await);
+    // Without the value: it is worth nothing any more.
+    let step = log_in(&server, OWNER, &ann, ("Email", Keeps::Header)).await;
+    confirm(&server, OWNER, &[], &ann, ("Email", &code)).await.expect(200);
+    let code = next_code().await;
+    invalid(&confirm(&server, OWNER, &step, &ann, ("Email", &code)).await);
+    // Another login call that is under way beside it goes on, by either.
+    let done = log_in(&server, ELSEWHERE, &ann, ("Email", Keeps::Header)).await;
+    let step = log_in(&server, OWNER, &ann, ("Email", Keeps::Header)).await;
+    log_in(&server, ELSEWHERE, &ann, ("Email", Keeps::Nothing)).await;
+    confirm(&server, OWNER, &done, &ann, ("Email", &code)).await.expect(200);
+    let code = next_code().await;
+    confirm(&server, OWNER, &step, &ann, ("Email", &code)).await.expect(200);
+    let code = next_code().await;
+    confirm(&server, ELSEWHERE, &[], &ann, ("Email", &code)).await.expect(200);
+}
+
+#[tokio::test]
 async fn without_a_step_value_three_tries_for_each_login_call_are_judged() {
     let server = server(&[]).await;
     let ann = with_mail(&server, "p", "ann").await;

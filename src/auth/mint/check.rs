@@ -37,7 +37,7 @@ impl Order {
         }
         let checked = self.check(tx, account).await?;
         match &checked {
-            Ok(_) => self.end_sign_in(tx, account, hash).await?,
+            Ok(_) => challenges::end(tx, hash).await?,
             Err(Error::InvalidTotp | Error::InvalidBackupCode) => challenges::tried(tx, hash).await?,
             Err(_) => {}
         }
@@ -51,23 +51,11 @@ impl Order {
         }
         let checked = self.check(tx, account).await?;
         match &checked {
-            Ok(_) => self.end_sign_in(tx, account, hash).await?,
+            Ok(_) => challenges::end(tx, hash).await?,
             // A block, too: a neighbour who has proven nothing may learn of it three times and no more.
             Err(_) => challenges::tried(tx, hash).await?,
         }
         Ok(checked)
-    }
-
-    /// A sign-in under way is over; a login call of `/users` is, however it was named.
-    async fn end_sign_in(&self, tx: &mut Tx, account: &Account, hash: &[u8; 32]) -> Result<(), store::Error> {
-        challenges::end(tx, hash).await?;
-        if matches!(self.first, First::Step(_)) {
-            let named = (account.email.key(), account.kind.as_str());
-            for hash in first_step::network_hashes(&self.factor.root, named, self.login.source) {
-                challenges::end(tx, &hash).await?;
-            }
-        }
-        Ok(())
     }
 
     async fn check(&self, tx: &mut Tx, account: &Account) -> Checked {
