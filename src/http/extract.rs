@@ -31,8 +31,8 @@ pub(super) struct OptionalJson<T>(pub(super) T);
 /// The live session of the `Authorization: Bearer` token, made for whichever client: for routes that end that session.
 pub(super) struct Bearer(pub(super) Live);
 
-/// The live session of a token of this service's own client: for routes that show or change the account (CONTRACT.md
-/// section 1). A relying party's token is 403 `wrong_client`.
+/// The live session of a token of this service's own client: for routes that show or change the account (docs/protocol.md,
+/// "Clients"). A relying party's token is 403 `wrong_client`.
 pub(super) struct Owner(pub(super) Live);
 
 /// Where the client is, and what it says of itself.

@@ -42,7 +42,7 @@ async fn of_shop(server: &Server) -> String {
     log_in(server, "thin", None, Some("shop")).await["token"].as_str().unwrap().to_owned()
 }
 
-/// What a route does with a token of another client (CONTRACT.md section 1).
+/// What a route does with a token of another client (docs/protocol.md, "Clients").
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Foreign {
     /// 403 `wrong_client`: it would show or change the account.

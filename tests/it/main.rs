@@ -31,6 +31,7 @@ mod device_login;
 mod documents;
 mod door;
 mod durable;
+mod echoes;
 mod ending_devices;
 mod export;
 mod factor_counters;

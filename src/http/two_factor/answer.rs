@@ -70,10 +70,8 @@ impl Refused {
     }
 
     /// A body of a type that the route does not read.
-    pub(super) fn wrong_type(given: &str, allowed: &str) -> Self {
-        let given = crate::domain::text::shown(given);
-        let message =
-            Cow::Owned(format!("Content-Type \"{given}\" is not allowed. Allowed types: {allowed}"));
+    pub(super) fn wrong_type(allowed: &str) -> Self {
+        let message = Cow::Owned(format!("Content-Type is not allowed. Allowed types: {allowed}"));
         Self { message, ..Self::constant(StatusCode::UNSUPPORTED_MEDIA_TYPE, "UNSUPPORTED_MEDIA_TYPE", "") }
     }
 
@@ -105,7 +103,7 @@ impl From<Refusal> for Refused {
             Refusal::TooSlow => {
                 Self::constant(StatusCode::REQUEST_TIMEOUT, "REQUEST_TIMEOUT", "Body too slow")
             }
-            Refusal::WrongType => Self::wrong_type("", "application/json"),
+            Refusal::WrongType => Self::wrong_type("application/json"),
             Refusal::BadJson | Refusal::BadField => Self::BAD_JSON,
             Refusal::NoToken => Self::UNAUTHORIZED,
             Refusal::NotFound => Self::constant(StatusCode::NOT_FOUND, "NOT_FOUND", "Not found"),

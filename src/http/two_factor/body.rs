@@ -61,14 +61,14 @@ async fn read(request: Request, http: &Http, takes_forms: bool) -> Result<Body, 
     let allowed = if takes_forms { format!("{FORM}, {JSON}") } else { JSON.to_owned() };
     let is_form = takes_forms && essence == FORM;
     if headers.contains_key(CONTENT_ENCODING) || !(is_form || essence == JSON || declared.is_empty()) {
-        return Err(Refused::wrong_type(&declared, &allowed));
+        return Err(Refused::wrong_type(&allowed));
     }
     let bytes = extract::read(request.into_body(), http).await?;
     if bytes.is_empty() {
         return Ok(Body::of(None));
     }
     if declared.is_empty() {
-        return Err(Refused::wrong_type(&declared, &allowed));
+        return Err(Refused::wrong_type(&allowed));
     }
     if is_form {
         return Body::of_form(&bytes);
