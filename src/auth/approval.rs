@@ -322,7 +322,8 @@ impl AskOrder {
 
     async fn note(&self, tx: &mut Tx, pairing: &Pairing, shown: bool) -> Result<(), store::Error> {
         if shown && self.by == Asker::Browser {
-            hits::add(tx, &asks_bucket(self.account), self.now, self.now.plus(ASKS_WINDOW)).await?;
+            let bucket = asks_bucket(self.account);
+            hits::add(tx, &bucket, Some(self.account), self.now, self.now.plus(ASKS_WINDOW)).await?;
         }
         let entry = audit::Entry {
             event: "ask",
@@ -380,7 +381,8 @@ impl AnswerOrder {
     async fn settle(&self, tx: &mut Tx, pairing: &Pairing, answer: Answer) -> Result<(), store::Error> {
         if !answer.approved {
             let bucket = refusals_bucket(self.account, &pairing.browser.ip);
-            return hits::add(tx, &bucket, self.now, self.now.plus(self.refusal_wait)).await.map(drop);
+            let until = self.now.plus(self.refusal_wait);
+            return hits::add(tx, &bucket, Some(self.account), self.now, until).await.map(drop);
         }
         hits::clear(tx, &asks_bucket(self.account)).await?;
         let ticket = tickets::New {

@@ -210,10 +210,9 @@ pub(super) async fn is_judged(
 
 /// Counts a wrong guess without a step value.
 pub(super) async fn count_guess(tx: &mut Tx, account: AccountId, now: Timestamp) -> Result<(), store::Error> {
-    hits::add(tx, &bucket(account), now, now.plus(DAY)).await.map(drop)
+    hits::add(tx, &bucket(account), Some(account), now, now.plus(DAY)).await.map(drop)
 }
 
-/// By what [`hits::forget`] finds it, too.
 fn bucket(account: AccountId) -> String {
     format!("step/{account}")
 }

@@ -192,7 +192,7 @@ async fn take_own(
     }
     let mut taken = Taken::default();
     for quota in quotas {
-        taken.0.push(hits::add(tx, &quota.bucket, now, now.plus(DAY)).await?);
+        taken.0.push(hits::add(tx, &quota.bucket, None, now, now.plus(DAY)).await?);
     }
     Ok(Ok(taken))
 }

@@ -10,6 +10,8 @@ use crate::store::{self, Tx, leases, sweep};
 
 /// How often.
 const EVERY: Duration = Duration::from_secs(60);
+/// Windows of devices that one round looks at; the next round goes on behind them.
+const LOOKS: usize = 100;
 /// The lease under which the store is swept. It outlives the pause between two rounds, so that the same node goes on; when
 /// that has died, another takes over once it has run out.
 const LEASE: &str = "sweep";
@@ -18,12 +20,12 @@ const LEASE_SPAN: Duration = Duration::from_secs(120);
 impl Broker {
     /// Cleans up, for ever.
     pub(crate) async fn clean_up(&self) {
-        let mut begun = self.auth.clock.uptime();
+        let (mut begun, mut device) = (self.auth.clock.uptime(), 0);
         loop {
             self.auth.clock.sleep_until(begun + EVERY).await;
             begun = self.auth.clock.uptime();
             self.auth.limits.sweep();
-            if let Err(e) = self.sweep_store().await {
+            if let Err(e) = self.sweep_store(&mut device).await {
                 tracing::warn!(error = %e, "clean-up");
             }
         }
@@ -35,7 +37,8 @@ impl Broker {
         self.auth.store.write(move |tx| Box::pin(leases::let_go(tx, LEASE, holder))).await
     }
 
-    async fn sweep_store(&self) -> Result<(), store::Error> {
+    /// One round; `device` is the last device that was looked at.
+    async fn sweep_store(&self, device: &mut i64) -> Result<(), store::Error> {
         let keep = self.auth.config.audit.keep;
         for step in 0..sweep::STEPS {
             let mut removed = sweep::BATCH;
@@ -47,17 +50,24 @@ impl Broker {
             }
         }
         self.drop_spent_roots().await?;
-        loop {
-            let now = self.auth.clock.now();
-            let idle = self.auth.store.read(move |tx| Box::pin(sweep::idle_devices(tx, now))).await?;
-            let is_last = (idle.len() as u64) < sweep::BATCH;
-            let remove = self
+        self.remove_idle_devices(device).await
+    }
+
+    async fn remove_idle_devices(&self, device: &mut i64) -> Result<(), store::Error> {
+        for _ in 0..LOOKS {
+            let (after, now) = (*device, self.auth.clock.now());
+            let look = self.auth.store.read(move |tx| Box::pin(sweep::idle_devices(tx, after, now))).await?;
+            // Behind the last one the next round begins anew.
+            *device = look.last.unwrap_or(0);
+            let idle = look.idle;
+            let removed = self
                 .under_lease(move |tx| Box::pin(async move { sweep::remove_devices(tx, &idle).await }))
                 .await?;
-            if is_last || remove.is_none() {
-                return Ok(());
+            if look.last.is_none() || removed.is_none() {
+                break;
             }
         }
+        Ok(())
     }
 
     async fn drop_spent_roots(&self) -> Result<(), store::Error> {

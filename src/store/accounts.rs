@@ -41,7 +41,12 @@ const BY_PHONE: &str =
 const BY_ID: &str = concat!("SELECT ", columns!(), " FROM accounts WHERE id = $1");
 const NOTICE_ADDRESS: &str =
     "SELECT email, language FROM accounts WHERE id = $1 AND (verified = 1 OR vouched = 1)";
-const LIST: &str = concat!("SELECT ", columns!(), " FROM accounts ORDER BY kind, email_key");
+/// In windows, so that no statement takes longer the more accounts there are.
+const LIST: &str = concat!(
+    "SELECT ",
+    columns!(),
+    " FROM accounts WHERE (kind, email_key) > ($1, $2) ORDER BY kind, email_key LIMIT 1000"
+);
 const DISABLE: &str =
     "UPDATE accounts SET disabled_at = COALESCE(disabled_at, $2), updated_at = $2 WHERE id = $1";
 const ENABLE: &str = "UPDATE accounts SET disabled_at = NULL, updated_at = $2 WHERE id = $1";
@@ -138,8 +143,19 @@ pub(crate) async fn notice_address(tx: &mut Tx, id: AccountId) -> Result<Option<
     row.map(|row| Ok((row.get(0)?, Language::from_tag(row.get(1)?).unwrap_or_default()))).transpose()
 }
 
+/// All accounts, by kind and address.
 pub(crate) async fn list(tx: &mut Tx) -> Result<Vec<Account>, Error> {
-    tx.all(LIST, []).await?.iter().map(read).collect()
+    let (mut all, mut last): (Vec<Account>, _) = (Vec::new(), (String::new(), String::new()));
+    loop {
+        let rows = tx.all(LIST, [arg(last.0), arg(last.1)]).await?;
+        for row in &rows {
+            all.push(read(row)?);
+        }
+        match all.last() {
+            Some(end) if !rows.is_empty() => last = (end.kind.clone(), end.email.key().to_owned()),
+            _ => return Ok(all),
+        }
+    }
 }
 
 /// Makes this unit the only one that works on the account until it is committed, and reads it. What must not be

@@ -26,7 +26,10 @@ const CODES_LEFT: &str =
     "SELECT COUNT(*) FROM backup_codes WHERE account_id = $1 AND used_at IS NULL AND pending = 0";
 const ADD_CODE: &str =
     "INSERT INTO backup_codes (account_id, hash, pending, made_at) VALUES ($1, $2, $3, $4)";
-const WITH_CODES_BEFORE: &str = "SELECT COUNT(DISTINCT account_id) FROM backup_codes WHERE made_at < $1 AND used_at IS NULL AND pending = 0";
+const CODES_END: &str = "SELECT MAX(account_id) FROM (SELECT account_id FROM backup_codes WHERE account_id > $1 \
+     ORDER BY account_id LIMIT 10000) AS counted";
+const WITH_CODES_BEFORE: &str = "SELECT CAST(COUNT(DISTINCT account_id) AS BIGINT) FROM backup_codes \
+     WHERE account_id > $1 AND account_id <= $2 AND made_at < $3 AND used_at IS NULL AND pending = 0";
 const USE_CODE: &str = "UPDATE backup_codes SET used_at = $3 WHERE account_id = $1 AND hash = $2 AND pending = 0 AND used_at IS NULL";
 const KNOWS_CODE: &str = "SELECT 1 FROM backup_codes WHERE account_id = $1 AND hash = $2 AND pending = 0";
 
@@ -145,10 +148,16 @@ pub(crate) async fn codes_left(tx: &mut Tx, account: AccountId) -> Result<u64, E
     Ok(u64::try_from(left).unwrap_or(0))
 }
 
-/// How many accounts hold unused backup codes that were made before `time`.
+/// How many accounts hold unused backup codes that were made before `time`. Counted in windows, so that no statement takes
+/// longer the more codes there are.
 pub(crate) async fn accounts_with_codes_before(tx: &mut Tx, time: Timestamp) -> Result<u64, Error> {
-    let count: i64 = tx.one(WITH_CODES_BEFORE, [arg(time)]).await?.get(0)?;
-    Ok(u64::try_from(count).unwrap_or(0))
+    let (mut accounts, mut after) = (0, 0);
+    while let Some(end) = tx.one(CODES_END, [arg(after)]).await?.get::<Option<i64>>(0)? {
+        let counted = tx.one(WITH_CODES_BEFORE, [arg(after), arg(end), arg(time)]).await?;
+        accounts += counted.get::<i64>(0)?.unsigned_abs();
+        after = end;
+    }
+    Ok(accounts)
 }
 
 pub(crate) async fn clear_codes(tx: &mut Tx, account: AccountId) -> Result<(), Error> {

@@ -121,3 +121,13 @@ pub(crate) async fn add_issuer(tx: &mut Tx, issuer: &str, now: Timestamp) -> Res
 pub(crate) async fn issuers(tx: &mut Tx) -> Result<Vec<String>, Error> {
     tx.all(ISSUERS, []).await?.iter().map(|row| row.get(0)).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn whether_a_root_key_is_needed_is_found_without_a_look_at_all_that_was_made() {
+        super::super::plans::check(&[ROOT_IS_NEEDED]).await;
+    }
+}

@@ -163,3 +163,13 @@ fn read_email(row: &Row, column: usize) -> Result<Email, Error> {
 fn read_tries(row: &Row, column: usize) -> Result<u32, Error> {
     Ok(u32::try_from(row.get::<i64>(column)?).unwrap_or(u32::MAX))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn what_was_mailed_to_an_address_is_forgotten_without_a_look_at_all_of_it() {
+        super::super::plans::check(&[FORGET, FORGET_AUTH]).await;
+    }
+}

@@ -21,6 +21,8 @@ pub(crate) mod notices;
 pub(crate) mod outbox;
 pub(crate) mod pairings;
 pub(crate) mod password_classes;
+#[cfg(test)]
+pub(crate) mod plans;
 mod postgres;
 pub(crate) mod rates;
 pub(crate) mod refresh;

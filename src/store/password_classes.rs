@@ -7,15 +7,20 @@ use parking_lot::Mutex;
 
 use super::accounts::class_of;
 use super::signals::{self, Signal};
-use super::{Error, Row, Tx, arg};
+use super::{Error, Tx, arg};
 use crate::domain::account::PasswordHash;
 use crate::domain::time::Timestamp;
 
 /// Rows of one batch; as many mean that there may be more.
 pub(crate) const BATCH: usize = 500;
 
-// Out of the index alone.
-const COUNT: &str = "SELECT kind, password_class, count(*) FROM accounts GROUP BY password_class, kind ORDER BY password_class, kind";
+// Out of the index alone, and so many accounts by one statement at most: none takes longer the larger the table is.
+const NEXT: &str = "SELECT password_class, kind FROM accounts WHERE (password_class, kind) > ($1, $2) \
+     ORDER BY password_class, kind LIMIT 1";
+const COUNT: &str = "SELECT CAST(COUNT(*) AS BIGINT), MAX(id) FROM (SELECT id FROM accounts \
+     WHERE password_class = $1 AND kind = $2 AND id > $3 ORDER BY id LIMIT $4) AS counted";
+/// Accounts that one statement counts.
+const WINDOW: i64 = 10_000;
 const UNCLASSED: &str = "SELECT id, password FROM accounts WHERE password_class = '' LIMIT 500";
 const CLASS: &str =
     "UPDATE accounts SET password_class = $3 WHERE id = $1 AND password = $2 AND password_class = ''";
@@ -31,11 +36,23 @@ pub(crate) struct Share {
 
 /// All classes of all kinds.
 pub(crate) async fn count(tx: &mut Tx) -> Result<Vec<Share>, Error> {
-    let read = |row: &Row| {
-        let accounts = row.get::<i64>(2)?.unsigned_abs();
-        Ok(Share { kind: row.get(0)?, class: row.get(1)?, accounts })
-    };
-    tx.all(COUNT, []).await?.iter().map(read).collect()
+    count_by(tx, WINDOW).await
+}
+
+async fn count_by(tx: &mut Tx, window: i64) -> Result<Vec<Share>, Error> {
+    let (mut shares, mut class, mut kind) = (Vec::new(), String::new(), String::new());
+    while let Some(row) = tx.optional(NEXT, [arg(class), arg(kind)]).await? {
+        (class, kind) = (row.get(0)?, row.get(1)?);
+        let (mut accounts, mut last) = (0, Some(0_i64));
+        while let Some(after) = last {
+            let args = [arg(class.as_str()), arg(kind.as_str()), arg(after), arg(window)];
+            let counted = tx.one(COUNT, args).await?;
+            accounts += counted.get::<i64>(0)?.unsigned_abs();
+            last = counted.get(1)?;
+        }
+        shares.push(Share { kind: kind.clone(), class: class.clone(), accounts });
+    }
+    Ok(shares)
 }
 
 /// Notes the classes of one batch of rows of before there were any, and returns how many it was.

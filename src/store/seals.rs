@@ -17,7 +17,9 @@ const SET: &str = "UPDATE server_secrets SET sealed = $2 WHERE name = $1";
 
 const SECRETS: &str = "SELECT name, sealed FROM server_secrets WHERE name <> $1 ORDER BY name";
 const SIGNING: &str = "SELECT kid, sealed FROM signing_keys WHERE sealed IS NOT NULL ORDER BY kid";
-const TOTPS: &str = "SELECT account_id, sealed FROM totp_secrets ORDER BY account_id, pending";
+/// In windows, so that no statement takes longer the more apps there are.
+const TOTPS: &str = "SELECT account_id, sealed, pending FROM totp_secrets WHERE (account_id, pending) > ($1, $2) \
+     ORDER BY account_id, pending LIMIT 1000";
 const SET_SECRET: &str = "UPDATE server_secrets SET sealed = $3 WHERE name = $1 AND sealed = $2";
 const SET_SIGNING: &str = "UPDATE signing_keys SET sealed = $3 WHERE kid = $1 AND sealed = $2";
 const SET_TOTP: &str = "UPDATE totp_secrets SET sealed = $3 WHERE account_id = $1 AND sealed = $2";
@@ -108,8 +110,14 @@ pub(crate) async fn all(tx: &mut Tx) -> Result<Vec<Sealed>, Error> {
     for row in tx.all(SIGNING, []).await? {
         all.push(Sealed { place: Place::Signing(row.get(0)?), sealed: row.get(1)? });
     }
-    for row in tx.all(TOTPS, []).await? {
-        all.push(Sealed { place: Place::Totp(row.get(0)?), sealed: row.get(1)? });
+    let mut last = (0, 0);
+    loop {
+        let rows = tx.all(TOTPS, [arg(last.0), arg(last.1)]).await?;
+        let Some(end) = rows.last() else { break };
+        last = (end.get::<i64>(0)?, end.get::<i64>(2)?);
+        for row in &rows {
+            all.push(Sealed { place: Place::Totp(row.get(0)?), sealed: row.get(1)? });
+        }
     }
     for (id, sealed) in outbox::sealed(tx).await? {
         all.push(Sealed { place: Place::Mail(id), sealed });

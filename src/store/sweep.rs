@@ -97,8 +97,14 @@ const STATEMENTS: [Step; 18] = [
 /// The last step: the audit trail, after the time that the operator keeps it.
 const AUDIT: &str = "DELETE FROM audit WHERE id IN (SELECT id FROM audit WHERE at < $1 LIMIT 500)";
 
-const IDLE_DEVICES: &str = "SELECT id FROM devices d WHERE created_at < $1 \
-     AND NOT EXISTS (SELECT 1 FROM sessions s WHERE s.device_id = d.id) LIMIT 500";
+/// Devices that one statement looks at. Nothing but a look at each tells which of them have no session left, and a
+/// statement that went on until it had found some would take longer the larger the table is.
+const WINDOW: i64 = 500;
+const WINDOW_END: &str =
+    "SELECT MAX(id) FROM (SELECT id FROM devices WHERE id > $1 ORDER BY id LIMIT $2) AS looked_at";
+// By ranges of both indexes. For NOT EXISTS the planner of PostgreSQL may read all sessions, however few devices there are.
+const IDLE_DEVICES: &str = "SELECT id FROM devices WHERE id > $1 AND id <= $2 AND created_at < $3 \
+     EXCEPT SELECT device_id FROM sessions WHERE device_id > $1 AND device_id <= $2";
 const REMOVE_DEVICE: &str = "DELETE FROM devices WHERE id = $1 AND NOT EXISTS (SELECT 1 FROM sessions s WHERE s.device_id = devices.id)";
 
 fn kept_for_a_day(now: Timestamp) -> Timestamp {
@@ -119,10 +125,22 @@ pub(crate) async fn batch(
     tx.execute(sql, [arg(before)]).await
 }
 
-/// A batch of devices whose sessions are all gone. Only a look at each device finds them: that is a reader's work, and
-/// would hold the one writer of SQLite up.
-pub(crate) async fn idle_devices(tx: &mut Tx, now: Timestamp) -> Result<Vec<i64>, Error> {
-    tx.all(IDLE_DEVICES, [arg(kept_for_a_day(now))]).await?.iter().map(|row| row.get(0)).collect()
+/// What a look at one window of the devices found.
+#[derive(Clone, Debug)]
+pub(crate) struct Look {
+    /// Devices whose sessions are all gone.
+    pub(crate) idle: Vec<i64>,
+    /// The last device that was looked at; `None` when there were none.
+    pub(crate) last: Option<i64>,
+}
+
+/// Looks at the next [`WINDOW`] devices behind one, by their numbers. That is a reader's work, and would hold the one
+/// writer of SQLite up.
+pub(crate) async fn idle_devices(tx: &mut Tx, after: i64, now: Timestamp) -> Result<Look, Error> {
+    let last: Option<i64> = tx.one(WINDOW_END, [arg(after), arg(WINDOW)]).await?.get(0)?;
+    let Some(end) = last else { return Ok(Look { idle: Vec::new(), last }) };
+    let rows = tx.all(IDLE_DEVICES, [arg(after), arg(end), arg(kept_for_a_day(now))]).await?;
+    Ok(Look { idle: rows.iter().map(|row| row.get(0)).collect::<Result<_, _>>()?, last })
 }
 
 /// Removes those of these devices that still have no session.
@@ -132,3 +150,6 @@ pub(crate) async fn remove_devices(tx: &mut Tx, devices: &[i64]) -> Result<(), E
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

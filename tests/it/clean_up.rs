@@ -130,7 +130,7 @@ async fn all_that_is_over_leaves_while_logins_go_on_and_what_is_not_stays() {
 async fn what_is_over_is_kept_for_a_day() {
     let server = Server::start(&[("SESSION__TTL", "1h")]).await;
     let ann = server.person("ann").await;
-    server.http.post_as(&ann.token, "/auth/logout", &json!({})).await;
+    server.http.post_as(&ann.token, "/api/v1/auth/logout", &json!({})).await.expect(204);
     let sessions = async || number(server.settings(), "SELECT COUNT(*) FROM sessions").await;
     assert_eq!(sessions().await, 1);
     for _ in 0..2 {

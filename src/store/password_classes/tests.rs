@@ -1,5 +1,6 @@
 //! What this process knows of the stored passwords' classes is what a count of the table would say, at once.
 
+use super::super::plans;
 use super::*;
 use crate::config::StoreUrl;
 use crate::domain::account::Email;
@@ -43,6 +44,31 @@ async fn check(store: &Store) -> Vec<(String, String, u64)> {
     let known = flat(store.passwords().shares().1);
     assert_eq!(known, flat(counted));
     known
+}
+
+#[tokio::test]
+async fn a_count_goes_from_window_to_window_and_finds_every_account_once() {
+    plans::check(&[NEXT, COUNT, UNCLASSED]).await;
+    let (store, _folder) = plans::store().await;
+    for (kind, count) in [("d", 3), ("p", 7)] {
+        for number in 0..count {
+            let unit = async move |tx: &mut Tx| {
+                accounts::insert(tx, new(kind, &format!("somebody{number}")), NOW).await
+            };
+            store.write(move |tx| Box::pin(async move { unit(tx).await })).await.unwrap();
+        }
+    }
+    let change = "UPDATE accounts SET password_class = 'other' WHERE id IN (2, 5, 9)";
+    store.write(move |tx| Box::pin(async move { tx.execute(change, []).await })).await.unwrap();
+    for window in 1..9 {
+        let unit = async move |tx: &mut Tx| count_by(tx, window).await;
+        let counted = store.read(move |tx| Box::pin(async move { unit(tx).await })).await.unwrap();
+        let counted: Vec<_> =
+            counted.iter().map(|share| (share.kind.as_str(), share.class.as_str(), share.accounts)).collect();
+        let bcrypt = class_of(&hash(BCRYPT));
+        let expected = [("d", &*bcrypt, 2), ("p", &bcrypt, 5), ("d", "other", 1), ("p", "other", 2)];
+        assert_eq!(counted, expected, "windows of {window}");
+    }
 }
 
 #[tokio::test]
