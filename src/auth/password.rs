@@ -17,7 +17,7 @@ use crate::domain::ids::AccountId;
 use crate::domain::phone::Identifier;
 use crate::domain::secret::Password;
 use crate::store::{Tx, accounts, audit};
-use crate::turns::{Gate, Size};
+use crate::turns::{Gate, LONGEST, Size};
 
 /// The number of no account.
 const NOBODY: AccountId = AccountId(0);
@@ -38,7 +38,7 @@ impl Passwords {
             .map_err(|e| Error::internal(e.to_string()))?;
         let hashers: Vec<Hasher> = (0..threads).map(|_| Hasher::new(params.clone())).collect();
         Ok(Self {
-            gate: Gate::new(Size { turns: threads, room: config.queue, patience: None }),
+            gate: Gate::new(Size { turns: threads, room: config.queue, patience: None, longest: LONGEST }),
             hashers: Arc::new(Mutex::new(hashers)),
             dummies: Dummies::new(class_of(&params))?,
         })

@@ -13,7 +13,7 @@ use tokio::time::timeout;
 use super::outbox::Room;
 use super::tx::{Arg, Connection, Memory, Row, run_alone};
 use super::{Error, Tx, turn_at};
-use crate::turns::{Gate, Size};
+use crate::turns::{Gate, LONGEST, Size};
 
 /// How long a unit waits for a connection before it is told to come back.
 const PATIENCE: Duration = Duration::from_secs(3);
@@ -63,7 +63,7 @@ impl Postgres {
             .connect(url)
             .await?;
         let turns = usize::try_from(connections).unwrap_or(usize::MAX);
-        let gate = Gate::new(Size { turns, room: ROOM, patience: Some(PATIENCE) });
+        let gate = Gate::new(Size { turns, room: ROOM, patience: Some(PATIENCE), longest: LONGEST });
         Ok(Self { pool, gate, mail, memory: Memory::default() })
     }
 

@@ -13,7 +13,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::outbox::Room;
 use super::tx::{Connection, Memory};
 use super::{Error, Tx, turn_at};
-use crate::turns::{Gate, Size, Turn};
+use crate::turns::{Gate, LONGEST, Size, Turn};
 
 /// Units that may wait for the writer; one more is told to come back.
 const QUEUE: usize = 1024;
@@ -21,12 +21,12 @@ const QUEUE: usize = 1024;
 const BATCH: usize = 64;
 /// Connections that read beside the writer.
 const READERS: u32 = 4;
-/// How long somebody waits for a reader, or for a turn at the writer.
+/// How long a request waits for a reader, or for a turn at the writer.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Two batches: one that is being written and one that gathers. The others wait for their turn in fair lines.
-const WRITES: Size = Size { turns: 2 * BATCH, room: QUEUE, patience: Some(PATIENCE) };
-const READS: Size = Size { turns: READERS as usize, room: QUEUE, patience: Some(PATIENCE) };
+const WRITES: Size = Size { turns: 2 * BATCH, room: QUEUE, patience: Some(PATIENCE), longest: LONGEST };
+const READS: Size = Size { turns: READERS as usize, room: QUEUE, patience: Some(PATIENCE), longest: LONGEST };
 
 /// A unit's outcome, waiting for COMMIT: whether its changes stay, and whom to tell.
 struct Settled {

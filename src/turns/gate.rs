@@ -7,7 +7,7 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
-use super::{Who, is_patient};
+use super::{Asker, Patience, Who};
 
 /// No place to wait, or none any more.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -20,9 +20,16 @@ pub(crate) struct Size {
     pub(crate) turns: usize,
     /// Those who may wait for one, in all lines together.
     pub(crate) room: usize,
-    /// How long somebody waits at most.
+    /// How long a request waits at most, if not for as long as anything may.
     pub(crate) patience: Option<Duration>,
+    /// How long anything waits at most, [`LONGEST`] but in tests.
+    pub(crate) longest: Duration,
 }
+
+/// How long a wait that may not be turned away lasts at most. Longer than it takes all sockets that there may be to have
+/// their turn, as long as what is behind the gate answers at all; and short enough that a socket whose store does not answer
+/// is closed, and its client comes back, before its pings would have said so.
+pub(crate) const LONGEST: Duration = Duration::from_secs(60);
 
 /// Gives turns; clones share them.
 ///
@@ -90,15 +97,17 @@ impl Gate {
     /// # Errors
     /// `Full` when too many wait, or for too long.
     pub(crate) async fn turn(&self) -> Result<Turn, Full> {
-        let who = Who::current();
-        let place = match self.0.enter(who, is_patient())? {
+        let (who, patience) = Asker::current();
+        let place = match self.0.enter(who, patience == Patience::Long)? {
             Ok(turn) => return Ok(turn),
             Err(place) => place,
         };
-        match self.0.size.patience {
-            Some(patience) => tokio::time::timeout(patience, place.wait()).await.map_err(|_| Full)?,
-            None => place.wait().await,
-        }
+        let Size { patience: short, longest, .. } = self.0.size;
+        let limit = match patience {
+            Patience::Short => short.unwrap_or(longest),
+            Patience::Long => longest,
+        };
+        tokio::time::timeout(limit, place.wait()).await.map_err(|_| Full)?
     }
 
     /// How many have a turn or wait for one.

@@ -7,7 +7,7 @@
 
 mod gate;
 
-pub(crate) use gate::{Gate, Size, Turn};
+pub(crate) use gate::{Gate, LONGEST, Size, Turn};
 
 use std::cell::Cell;
 use std::future::Future;
@@ -31,8 +31,17 @@ pub(crate) enum Who {
 #[derive(Debug)]
 struct Asker {
     who: Cell<Who>,
-    /// Waits for its turn however many wait, see [`for_notice`].
-    patient: bool,
+    patience: Patience,
+}
+
+/// How a piece of work waits for its turn.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Patience {
+    /// Turned away when too many wait, or after the time that the gate sets: the client of a request comes back.
+    Short,
+    /// Waits however many wait, until a time by which something must be broken: nobody repeats a notice, nor the server's
+    /// own work.
+    Long,
 }
 
 tokio::task_local! {
@@ -47,20 +56,28 @@ impl Who {
 
     /// The one that the current task works for.
     pub(crate) fn current() -> Self {
-        ASKER.try_with(|asker| asker.who.get()).unwrap_or(Self::Server)
+        Asker::current().0
+    }
+}
+
+impl Asker {
+    /// For whom the current task works and how it waits. Where no client asked for anything it is the server's own work.
+    fn current() -> (Who, Patience) {
+        let asker = ASKER.try_with(|asker| (asker.who.get(), asker.patience));
+        asker.unwrap_or((Who::Server, Patience::Long))
     }
 }
 
 /// Does what a client asked for.
 pub(crate) async fn for_request<T>(who: Who, work: impl Future<Output = T>) -> T {
-    ASKER.scope(Asker { who: Cell::new(who), patient: false }, work).await
+    ASKER.scope(Asker { who: Cell::new(who), patience: Patience::Short }, work).await
 }
 
 /// Does what follows for one of the sockets from something that happened elsewhere. A socket takes one notice after the
 /// other, so no more of this waits than there are sockets, and none of it is turned away: who has a socket is not to
 /// lose it because many others were told the same.
 pub(crate) async fn for_notice<T>(who: Who, work: impl Future<Output = T>) -> T {
-    ASKER.scope(Asker { who: Cell::new(who), patient: true }, work).await
+    ASKER.scope(Asker { who: Cell::new(who), patience: Patience::Long }, work).await
 }
 
 /// From here on the current request is a matter of the account whose token it has shown.
@@ -70,10 +87,6 @@ pub(crate) fn proven(account: AccountId) {
             asker.who.set(Who::Account(account));
         }
     });
-}
-
-fn is_patient() -> bool {
-    ASKER.try_with(|asker| asker.patient).unwrap_or(true)
 }
 
 #[cfg(test)]

@@ -1,5 +1,7 @@
 //! What holds at a gate, however many come: lines take turns, no line fills the room, no turn is lost.
 
+use std::time::Duration;
+
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 
@@ -40,14 +42,16 @@ fn network(address: &str) -> Who {
 }
 
 fn gate(turns: usize, room: usize) -> Gate {
-    Gate::new(Size { turns, room, patience: None })
+    Gate::new(Size { turns, room, patience: None, longest: LONGEST })
 }
 
 /// Comes to the gate; waits in its line from its first look on.
 fn come(gate: &Gate, who: Who, patient: bool) -> Wait {
     let gate = gate.clone();
     let turn = async move { gate.turn().await };
-    Wait(ASKER.scope(Asker { who: Cell::new(who), patient }, turn).boxed())
+    let turn = if patient { for_notice(who, turn).boxed() } else { for_request(who, turn).boxed() };
+    // Without tokio's own turns: a look must not end because there were many before it.
+    Wait(tokio::task::unconstrained(turn).boxed())
 }
 
 /// Comes and must wait.
@@ -58,8 +62,8 @@ fn wait(gate: &Gate, who: Who) -> Wait {
     wait
 }
 
-#[test]
-fn lines_take_turns_and_not_those_who_stand_in_them() {
+#[tokio::test]
+async fn lines_take_turns_and_not_those_who_stand_in_them() {
     let gate = gate(1, 100);
     let (ann, bob, cafe) = (account(1), account(2), network("192.0.2.1"));
     let first = come(&gate, ann, false).has_its_turn();
@@ -80,8 +84,8 @@ fn lines_take_turns_and_not_those_who_stand_in_them() {
     assert_eq!(gate.busy(), 0);
 }
 
-#[test]
-fn when_no_more_may_wait_the_last_of_the_longest_line_makes_room() {
+#[tokio::test]
+async fn when_no_more_may_wait_the_last_of_the_longest_line_makes_room() {
     let gate = gate(1, 3);
     let turn = come(&gate, account(1), false).has_its_turn();
     let mut flood: Vec<_> = (0..3).map(|_| wait(&gate, account(1))).collect();
@@ -100,8 +104,8 @@ fn when_no_more_may_wait_the_last_of_the_longest_line_makes_room() {
     assert_eq!(gate.busy(), 0);
 }
 
-#[test]
-fn an_account_has_half_of_the_turns_and_a_network_three_quarters() {
+#[tokio::test]
+async fn an_account_has_half_of_the_turns_and_a_network_three_quarters() {
     for (who, share) in [(account(1), 4), (network("2001:db8::1"), 6), (Who::Server, 8)] {
         let gate = gate(8, 100);
         let turns: Vec<_> = (0..share).map(|_| come(&gate, who, false).has_its_turn()).collect();
@@ -118,8 +122,8 @@ fn an_account_has_half_of_the_turns_and_a_network_three_quarters() {
     drop(come(&gate(1, 0), network("192.0.2.1"), false).has_its_turn());
 }
 
-#[test]
-fn who_gives_up_leaves_the_line_and_a_turn_that_came_too_late_goes_to_the_next() {
+#[tokio::test]
+async fn who_gives_up_leaves_the_line_and_a_turn_that_came_too_late_goes_to_the_next() {
     let gate = gate(1, 100);
     let turn = come(&gate, account(1), false).has_its_turn();
     let (given_up, late, mut next) =
@@ -134,8 +138,8 @@ fn who_gives_up_leaves_the_line_and_a_turn_that_came_too_late_goes_to_the_next()
     assert_eq!(gate.busy(), 0);
 }
 
-#[test]
-fn notices_wait_however_many_they_are_and_take_no_request_s_place() {
+#[tokio::test]
+async fn notices_wait_however_many_they_are_and_take_no_request_s_place() {
     let gate = gate(1, 1);
     let turn = come(&gate, account(1), false).has_its_turn();
     let mut notices: Vec<_> = (2..100).map(|number| come(&gate, account(number), true)).collect();
@@ -147,14 +151,39 @@ fn notices_wait_however_many_they_are_and_take_no_request_s_place() {
     drop(login.has_its_turn());
 }
 
+/// A gate with one turn, which is taken, where a request waits for a millisecond.
+async fn taken(longest: Duration) -> (Gate, Turn) {
+    let gate = Gate::new(Size { turns: 1, room: 9, patience: Some(Duration::from_millis(1)), longest });
+    let turn = gate.turn().await.unwrap();
+    (gate, turn)
+}
+
 #[tokio::test]
 async fn nobody_waits_for_ever() {
-    let size = Size { turns: 1, room: 1, patience: Some(std::time::Duration::from_millis(1)) };
-    let gate = Gate::new(size);
-    let turn = gate.turn().await;
+    let (gate, turn) = taken(Duration::from_millis(2)).await;
+    for patient in [false, true] {
+        assert!(come(&gate, account(1), patient).0.await.is_err());
+    }
     assert!(gate.turn().await.is_err());
     drop(turn);
-    assert!(gate.turn().await.is_ok());
+    assert!(come(&gate, account(1), false).0.await.is_ok());
+    assert_eq!(gate.busy(), 0);
+}
+
+#[tokio::test]
+async fn what_no_client_repeats_waits_longer_than_a_request() {
+    let (gate, turn) = taken(Duration::from_secs(3600)).await;
+    let (mut notice, own) = (come(&gate, account(1), true), gate.clone());
+    let mut own = Wait(async move { own.turn().await }.boxed());
+    notice.is_waiting();
+    own.is_waiting();
+    // Its millisecond began after theirs.
+    assert!(come(&gate, account(2), false).0.await.is_err());
+    notice.is_waiting();
+    own.is_waiting();
+    drop(turn);
+    drop(notice.has_its_turn());
+    drop(own.has_its_turn());
 }
 
 #[tokio::test]
@@ -171,8 +200,8 @@ async fn a_request_is_its_network_s_until_it_shows_a_token_and_the_server_s_work
 }
 
 /// Whatever comes, waits, gives up and goes, in an order that differs each time: in the end all turns are there again.
-#[test]
-fn no_turn_is_lost_and_none_is_made() {
+#[tokio::test]
+async fn no_turn_is_lost_and_none_is_made() {
     let mut state = 88_172_645_463_325_252_u64;
     let mut chance = |below: usize| {
         state ^= state << 13;
