@@ -6,6 +6,7 @@ use std::time::Duration;
 use futures_util::future::BoxFuture;
 
 use super::login::OWN_CLIENT;
+use super::seen::Shown;
 use super::{Auth, Error};
 use crate::crypto::jwt::Bearer;
 use crate::domain::factor::Method;
@@ -16,7 +17,6 @@ use crate::store::devices::{self, SEEN_EVERY};
 use crate::store::lapse::{self, Redeemable};
 use crate::store::sessions::{self, Live};
 use crate::store::{self, Tx, accounts};
-use crate::turns;
 
 /// How long a proven password or factor opens what is delicate (RFC 9470 `max_age`).
 pub(crate) const FRESH: Duration = Duration::from_secs(300);
@@ -33,8 +33,8 @@ impl Auth {
         if bearer.expired {
             return Err(Error::NotAuthenticated);
         }
-        turns::proven(bearer.account);
-        self.live(bearer.session).await?.filter(|live| is_of(live, &bearer)).ok_or(Error::NotAuthenticated)
+        let live = self.shown(Shown::Session(bearer.session)).await?;
+        live.filter(|live| is_of(live, &bearer)).ok_or(Error::NotAuthenticated)
     }
 
     /// The live session of a token shown on a socket. An approving phone keeps its first token for ever, so there,
@@ -45,16 +45,15 @@ impl Auth {
     pub(crate) async fn socket_bearer(&self, token: &str) -> Result<Live, Error> {
         let bearer = self.keyring.verify(token).map_err(|_| Error::NotAuthenticated)?;
         let device = bearer.device.ok_or(Error::UnknownDevice)?;
-        turns::proven(bearer.account);
-        let live = self.live(bearer.session).await?.filter(|live| is_of(live, &bearer));
-        let live = live.ok_or(Error::NotAuthenticated)?;
+        let live = self.shown(Shown::Session(bearer.session)).await?;
+        let live = live.filter(|live| is_of(live, &bearer)).ok_or(Error::NotAuthenticated)?;
         if live.device != device {
             return Err(Error::UnknownDevice);
         }
         if bearer.expired && !live.approving { Err(Error::NotAuthenticated) } else { Ok(live) }
     }
 
-    /// The session, unless it, its device or its account has ended.
+    /// The session, unless it, its device or its account has ended: another look at one that was found before.
     pub(crate) async fn live(&self, session: SessionId) -> Result<Option<Live>, Error> {
         let now = self.now();
         let live = self.store.read(move |tx| Box::pin(sessions::live(tx, session, now))).await?;

@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::bearer::{Demand, Owner, freshen};
 use super::enrol::{hash_of, put_in_force, rotate_session, turn_on};
 use super::second_factor::SecondFactor;
+use super::seen::Shown;
 use super::{Auth, Error};
 use crate::crypto::random;
 use crate::crypto::seal::digest;
@@ -18,7 +19,6 @@ use crate::store::lapse::Redeemable;
 use crate::store::sessions::Live;
 use crate::store::totp::{self, Which};
 use crate::store::{self, Tx, accounts, devices, factors, sessions};
-use crate::turns;
 
 /// A session is renewed when it was not for so long (docs/protocol-http.md, "Cookies"), or for a seventh of its life.
 const RENEW_EVERY: Duration = Duration::from_secs(86_400);
@@ -82,14 +82,7 @@ impl Auth {
 
     /// The live session of a cookie's token.
     pub(crate) async fn cookie_session(&self, token: &str) -> Result<Option<Live>, Error> {
-        let (hash, now) = (digest(token.as_bytes()), self.now());
-        let unit = async move |tx: &mut Tx| sessions::by_token(tx, &hash, now).await;
-        let live = self.store.read(move |tx| Box::pin(async move { unit(tx).await })).await?;
-        match &live {
-            Some(live) => turns::proven(live.account),
-            None => self.note_over(Redeemable::Cookie(hash), now).await?,
-        }
-        Ok(live)
+        self.shown(Shown::Cookie(digest(token.as_bytes()))).await
     }
 
     /// Moves the end of a session on when it was not for a day; the session as it is then, if it was.

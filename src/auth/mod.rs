@@ -32,6 +32,7 @@ mod reseal;
 mod resume;
 pub(crate) mod roots;
 mod second_factor;
+mod seen;
 mod trust;
 
 use std::sync::Arc;
@@ -46,6 +47,7 @@ pub(crate) use keyring::Keyring;
 pub(crate) use limits::Limits;
 pub(crate) use login::{Credential, First, Login, Minted, OWN_CLIENT, Wish};
 pub(crate) use password::Passwords;
+use seen::Seen;
 
 use crate::clock::Clock;
 use crate::config::Config;
@@ -68,6 +70,7 @@ pub(crate) struct Auth {
     passwords: Passwords,
     root: RootKeys,
     seals: Seals,
+    seen: Seen,
 }
 
 impl Auth {
@@ -89,7 +92,18 @@ impl Auth {
         let keyring = Keyring::open(&store, seals.clone(), names, &config.jwt, clock.clone()).await?;
         let passwords = Passwords::new(&config.password)?;
         let limits = Limits::new(config.limits.factor, clock.clone(), root.clone());
-        Ok(Self { config, clock, store, keyring, limits, courier, passwords, root, seals })
+        Ok(Self {
+            config,
+            clock,
+            store,
+            keyring,
+            limits,
+            courier,
+            passwords,
+            root,
+            seals,
+            seen: Seen::default(),
+        })
     }
 
     /// What a server does, and a command does not, before its first login.

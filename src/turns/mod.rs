@@ -1,7 +1,7 @@
 //! Fair turns at what all requests share, the password hashes and the store: for whom a piece of work is done, and the
 //! gate in front of what is scarce.
 //!
-//! A request belongs to its network until it has shown a token of ours, and from then on to that token's account. The
+//! A request belongs to its network until it has shown a session that lives, and from then on to that session's account. The
 //! surfaces say so once, where a request or a message begins; what is shared asks here. Work that no client asked for
 //! (commands, sweeps, deliveries) belongs to the server itself.
 
@@ -23,7 +23,7 @@ pub(crate) enum Who {
     Server,
     /// Everybody in a neighbourhood of addresses who has proven nothing yet.
     Network(IpAddr),
-    /// Whoever shows a token of this account.
+    /// Whoever shows a live session of this account.
     Account(AccountId),
 }
 
@@ -80,7 +80,7 @@ pub(crate) async fn for_notice<T>(who: Who, work: impl Future<Output = T>) -> T 
     ASKER.scope(Asker { who: Cell::new(who), patience: Patience::Long }, work).await
 }
 
-/// From here on the current request is a matter of the account whose token it has shown.
+/// From here on the current request is a matter of the account of which it has shown a live session.
 pub(crate) fn proven(account: AccountId) {
     let _ = ASKER.try_with(|asker| {
         if asker.who.get() != Who::Server {
