@@ -38,13 +38,18 @@ impl Fresh {
     }
 }
 
-/// How many tokens in a row two networks may show at nearly the same time before they count as two parties. Two tabs
-/// share a network, and a lost answer is repeated on another one once in a while, not each time.
+/// Of how many tokens in a row two networks may get the successor at nearly the same time, less one. Two tabs mostly share a
+/// network, and a lost answer is repeated on another one once in a while, not each time. After that the second network gets
+/// none until the grace is over, and the session goes on: the tabs of a browser with an IPv4 and an IPv6 address go on with
+/// what the first of them got. Two parties can't: the second one has a token that was used, or takes the first one's away,
+/// and either shows it.
 const SHARED_IN_A_ROW: u32 = 3;
 
 /// What a refresh token led to; a session that was ended for it is a value, since it has to stay ended.
 enum Outcome {
     HandedOut(Box<HandedOut>),
+    /// The other network has the successor; this one may come again after that time.
+    SharedTooOften(Duration),
     Reused,
     Unknown,
 }
@@ -70,7 +75,8 @@ impl Auth {
     ///
     /// # Errors
     /// `NotAuthenticated` for a token that is unknown or expired, and for one that is revoked or was used before: then
-    /// its session has ended, and the owner is told.
+    /// its session has ended, and the owner is told. `Busy` for one of which another network has just got the successor,
+    /// for the third time in a row.
     pub(crate) async fn refresh(
         &self,
         token: &RefreshToken,
@@ -91,6 +97,7 @@ impl Auth {
         attempt.settle(matches!(outcome, Ok(Outcome::Reused | Outcome::Unknown)));
         match outcome? {
             Outcome::HandedOut(done) => Ok((self.sign_for(done.live, done.at, done.id)?, done.successor)),
+            Outcome::SharedTooOften(wait) => Err(Error::Busy(wait)),
             Outcome::Reused | Outcome::Unknown => {
                 self.courier.ring();
                 Err(Error::NotAuthenticated)
@@ -163,7 +170,7 @@ impl Shown {
         if kept.network != self.network && !kept.network.is_empty() {
             let run = kept.shared + 1;
             if run >= SHARED_IN_A_ROW {
-                return self.end(tx, &live).await;
+                return Ok(Outcome::SharedTooOften(self.settings.grace.saturating_sub(self.time_from(at))));
             }
             refresh::share(tx, &successor_hash, run).await?;
         }
