@@ -140,9 +140,10 @@ impl Auth {
         Longest { session: self.config.session.max_ttl, device: self.config.device.max_ttl }
     }
 
-    /// Whether the store answers.
+    /// Whether the store answers, and takes what is written to it.
     pub(crate) async fn store_answers(&self) -> bool {
-        self.store.read(|tx| Box::pin(async move { store::keys::signing(tx).await.map(drop) })).await.is_ok()
+        let read = self.store.read(|tx| Box::pin(async move { store::keys::signing(tx).await.map(drop) }));
+        read.await.is_ok() && self.store.takes_writes(self.now()).await
     }
 
     /// How many logins wait for a password hash.

@@ -1,5 +1,6 @@
 //! How a command that failed ends: the exit code, and the words that say what to do.
 
+use std::io::Write as _;
 use std::process::ExitCode;
 
 use crate::auth;
@@ -25,7 +26,8 @@ pub(super) fn report(error: anyhow::Error) -> ExitCode {
         return ExitCode::SUCCESS;
     }
     let error = error.downcast::<auth::Error>().map_or_else(|other| other, words);
-    eprintln!("readylogin: {error:#}");
+    // Standard error may be a file on a full disk.
+    let _ = writeln!(std::io::stderr(), "readylogin: {error:#}");
     let is_usage = error.is::<Usage>() || error.is::<config::Error>();
     if is_usage { WRONG_USAGE.into() } else { ExitCode::FAILURE }
 }

@@ -20,6 +20,7 @@ pub(super) async fn run(config: Config) -> anyhow::Result<()> {
     }
     // Before the first line: who reads it may send a signal at once.
     let mut signals = Signals::new()?;
+    let _survived = survive_file_size_limit()?;
     let scheme = if config.server.tls.cert.is_some() { "https" } else { "http" };
     let server = Server::start(config, Clock::system()).await?;
     if let Err(error) = output::line(&format!("listening on {scheme}://{}", server.address())) {
@@ -35,6 +36,14 @@ pub(super) async fn run(config: Config) -> anyhow::Result<()> {
         done = server.run_until(stop.cancelled()) => done,
         () = insist => bail!("ended by a second signal, before everything was finished"),
     }
+}
+
+/// The signal that ends a process which writes more to a file than its limit (`ulimit -f`) allows; tokio has no name for it.
+const SIGXFSZ: i32 = 25;
+
+/// Catches that signal, so that such a write fails like one on a full disk: it is refused, and the server goes on.
+fn survive_file_size_limit() -> anyhow::Result<Signal> {
+    signal(SignalKind::from_raw(SIGXFSZ)).context("signals can't be caught")
 }
 
 /// What an operator or an init system sends to end a command.

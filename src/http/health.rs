@@ -15,7 +15,7 @@ pub(super) async fn alive() -> Response {
     Json(json!({"status": "ok"})).into_response()
 }
 
-/// New logins can be served: the store answers, other nodes can be reached, and the server is not stopping.
+/// New logins can be served: the store answers and can be written, other nodes can be reached, and the server is not stopping.
 pub(super) async fn ready(State(http): State<Http>) -> Response {
     let store = http.auth.store_answers().await;
     let draining = http.broker.is_draining();

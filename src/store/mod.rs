@@ -38,12 +38,15 @@ pub(crate) mod totp;
 pub(crate) mod trusts;
 mod tx;
 
+use std::sync::atomic::Ordering;
+
 use futures_util::future::BoxFuture;
 
 pub(crate) use tx::{Arg, Row, Tx, arg};
 
 use crate::config::StoreUrl;
 use crate::crypto::seals::Seals;
+use crate::domain::time::Timestamp;
 use crate::turns::{Gate, Turn, Who};
 
 /// The store can't do what was asked of it.
@@ -108,6 +111,7 @@ impl Store {
             Self::Sqlite(sqlite) => sqlite.write(unit).await,
             Self::Postgres(postgres) => postgres.run(unit).await,
         };
+        self.memory().wrote(&outcome);
         #[cfg(test)]
         stops::reach(stops::Stop::Written).await?;
         outcome
@@ -140,6 +144,15 @@ impl Store {
         #[cfg(test)]
         stops::reach(stops::Stop::Read).await?;
         outcome
+    }
+
+    /// Whether the store takes what is written to it. Only after a write that failed this is tried out, by a row that is over
+    /// at once.
+    pub(crate) async fn takes_writes(&self, now: Timestamp) -> bool {
+        if !self.memory().write_failed.load(Ordering::Relaxed) {
+            return true;
+        }
+        self.write(move |tx| Box::pin(hits::add(tx, "probe", None, now, now))).await.is_ok()
     }
 
     /// Says what seals the mail that waits; the first call counts.

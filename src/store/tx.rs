@@ -1,5 +1,8 @@
 //! One open transaction on either database: SQL with typed arguments in, rows out.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use sqlx::pool::PoolConnection;
 use sqlx::postgres::PgRow;
 use sqlx::sqlite::SqliteRow;
@@ -31,6 +34,8 @@ pub(crate) struct Tx {
 pub(super) struct Memory {
     pub(super) counts: Counts,
     pub(super) passwords: Known,
+    /// Whether the last write failed: the store may be full, or only be read.
+    pub(super) write_failed: Arc<AtomicBool>,
 }
 
 /// What a unit leaves in memory and in the log.
@@ -41,6 +46,15 @@ pub(super) struct After {
 }
 
 impl Memory {
+    /// Notes how a write ended.
+    pub(super) fn wrote<T>(&self, outcome: &Result<T, Error>) {
+        match outcome {
+            Ok(_) => self.write_failed.store(false, Ordering::Relaxed),
+            Err(Error::Failed(_)) => self.write_failed.store(true, Ordering::Relaxed),
+            Err(Error::Full | Error::Duplicate) => {}
+        }
+    }
+
     /// Takes over what is committed by now.
     pub(super) fn tell(&self, after: After) {
         after.trail.iter().for_each(|line| line.tell(&self.counts));

@@ -28,6 +28,7 @@ mod cors;
 mod cost;
 mod counters;
 mod device_login;
+mod disk;
 mod documents;
 mod door;
 mod durable;

@@ -23,7 +23,7 @@ pub(crate) use cookies::{Browser, refused};
 pub(crate) use mail::{Mail, await_mail, eventually, mails, mails_in};
 pub(crate) use nats::{NatsServer, soon};
 pub(crate) use people::{PASSWORD, Person, Phone, current_device};
-pub(crate) use process::{Finished, Process, run};
+pub(crate) use process::{Finished, Process, run, serve_under};
 pub(crate) use routes::{filled, routes};
 pub(crate) use sealed::{SealFile, key_rows, seal, sealed_rows, unseal};
 pub(crate) use smtp::{Entrance, MailServer, Manner};

@@ -130,6 +130,19 @@ pub(crate) async fn run(
     }
 }
 
+/// Runs `serve`, which must fail, to its end: as the last words of a command of this machine.
+pub(crate) async fn serve_under(words: &[&str], settings: &[(String, String)], folder: &Path) -> Finished {
+    let mut command = Command::new(words[0]);
+    command.args(&words[1..]).args([BINARY, "serve"]);
+    let command = placed(command, settings, folder).output();
+    let output = tokio::time::timeout(PATIENCE, command).await.expect("it ends in time").unwrap();
+    Finished {
+        code: output.status.code(),
+        stdout: String::from_utf8(output.stdout).unwrap(),
+        stderr: String::from_utf8(output.stderr).unwrap(),
+    }
+}
+
 fn command(arguments: &[&str], settings: &[(String, String)], folder: &Path) -> Command {
     let mut command = Command::new(BINARY);
     command.args(arguments);
