@@ -2,6 +2,7 @@
 
 mod dashboard;
 mod device_login;
+mod docs;
 mod error;
 mod extract;
 mod factors;
@@ -56,6 +57,7 @@ pub(crate) struct Http {
 pub(crate) fn routes(http: Http) -> Router {
     Router::new()
         .merge(pages::routes())
+        .merge(docs::routes())
         .merge(login_routes())
         .merge(account_routes())
         .merge(mail_code::routes())

@@ -1,6 +1,7 @@
 //! The pages in a real browser: what a person sees, types and presses. Run by `tests/run browser`.
 
 mod account;
+mod docs;
 mod driver;
 mod factors;
 mod keyboard;

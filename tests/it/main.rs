@@ -29,6 +29,7 @@ mod cost;
 mod counters;
 mod device_login;
 mod disk;
+mod docs;
 mod documents;
 mod door;
 mod durable;

@@ -7,6 +7,7 @@ export default {
   'nav.login': 'Log in',
   'nav.phone': 'Approve logins',
   'nav.account': 'Your account',
+  'nav.docs': 'Documents',
   'noscript': 'This page needs JavaScript.',
   'brand.home': 'ReadyLogin, log in',
 

@@ -7,6 +7,7 @@ export default {
   'nav.login': 'Connexion',
   'nav.phone': 'Approuver des connexions',
   'nav.account': 'Votre compte',
+  'nav.docs': 'Documentation',
   'noscript': 'Cette page a besoin de JavaScript.',
   'brand.home': 'ReadyLogin, connexion',
 
