@@ -18,7 +18,7 @@ use crate::store::lapse::{self, Redeemable};
 use crate::store::sessions::{self, Live};
 use crate::store::{self, Tx, accounts};
 
-/// How long a proven password or factor opens what is delicate (RFC 9470 `max_age`).
+/// How long a proven password or factor is fresh (RFC 9470 `max_age`; docs/protocol.md, "A fresh proof").
 pub(crate) const FRESH: Duration = Duration::from_secs(300);
 /// How far a proof may lie in the future.
 const AHEAD: Duration = Duration::from_secs(2);

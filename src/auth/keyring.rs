@@ -1,4 +1,5 @@
-//! The signing keys in memory: which one signs now, which are published, and what a token's `kid` means.
+//! The signing keys in memory: the key that signs now, the keys that are published (docs/tokens.md, "The key set"), and the
+//! look-up of a token's `kid`.
 
 use std::collections::HashMap;
 use std::sync::Arc;

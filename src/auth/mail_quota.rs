@@ -1,5 +1,5 @@
 //! How much mail strangers may have sent: by one source, one network, to one address, by the whole server. Counted in the
-//! store, so that it holds over restarts, nodes and races.
+//! store, so that it holds over restarts, nodes and races (docs/protocol-http.md, "Limits of mail").
 //!
 //! What is one source's, network's or address's is counted in a unit of its own, under locks of these alone. What is
 //! everybody's is counted by a single statement: a row that everybody locks would stop all nodes with one that stops.

@@ -1,5 +1,5 @@
-//! Refresh tokens (RFC 9700 §4.14.2): each is replaced at its first use. A replaced one that is shown again, other than
-//! by an honest repeat, ends the session for everybody who holds a token of it.
+//! Refresh tokens (RFC 9700 §4.14.2; docs/tokens.md, "Refresh tokens"): each is replaced at its first use. A replaced
+//! token that is shown again, other than by an honest repeat, ends the session for every holder of a token of it.
 
 use std::net::IpAddr;
 use std::time::Duration;

@@ -1,4 +1,5 @@
-//! Resume secrets: how a browser proves that a pairing is its own, on any node, also after a restart.
+//! Resume secrets: how a browser proves that a pairing is its own, on any node, also after a restart
+//! (docs/protocol.md, "Resuming").
 //!
 //! A secret proves itself: it carries its number, the pairing's end and what the browser said of itself, under a
 //! MAC. Number *n* is good until number *n + 1* was used; that is remembered in the pairing's row. A pairing that nobody

@@ -1,4 +1,5 @@
-//! Access tokens on the wire: RFC 9068 claims, signed and read with keys that come from the store alone.
+//! Access tokens on the wire (docs/tokens.md, "The access token"): RFC 9068 claims, signed and read with keys that come from
+//! the store alone.
 
 use std::time::Duration;
 

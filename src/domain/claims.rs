@@ -1,4 +1,4 @@
-//! What a login proved, in the standard words: `amr` (RFC 8176) and `acr`.
+//! The proof of a login in the standard words: `amr` (RFC 8176) and `acr` (docs/tokens.md, "amr and acr").
 
 use super::ids::{AccountId, DeviceId, SessionId};
 use super::time::Timestamp;

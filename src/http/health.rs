@@ -1,4 +1,4 @@
-//! What operators, relying parties and the pages ask: health, the published keys, the settings that pages need.
+//! The service routes (docs/protocol-http.md, "Service routes"): health, the published keys, the settings that pages need.
 
 use axum::Json;
 use axum::extract::State;

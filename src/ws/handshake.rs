@@ -1,4 +1,5 @@
-//! The handshake (RFC 6455 §4.2): who may open a socket, and handing the raw stream to its own task.
+//! The handshake (RFC 6455 §4.2; docs/protocol.md, "Handshake"): which clients may open a socket, and handing the raw
+//! stream to a task of its own.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;

@@ -23,7 +23,7 @@ const MAX_UNANSWERED: u8 = 2;
 /// The reason of a close that makes room for others.
 const FULL: &str = "no socket is free, come back";
 
-/// The session was taken over by another socket: don't come back.
+/// The session was taken over by another socket: don't come back (docs/protocol.md, "Close codes").
 const TAKEN_OVER: CloseCode = CloseCode::Library(4001);
 /// The phone's session or device has ended: sign in again.
 const SIGNED_OUT: CloseCode = CloseCode::Library(4003);

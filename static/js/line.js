@@ -7,7 +7,7 @@ const LONGEST_DELAY = 30_000;
 // A page asleep for longer than this can no longer trust that its connection is alive.
 const SLEEP_LIMIT = 30_000;
 
-/** Close codes with a meaning of their own. */
+/** Close codes with a meaning of their own (docs/protocol.md, "Close codes"). */
 export const CLOSE = { DONE: 1000, DRAIN: 1001, TAKEN: 4001 };
 
 /** The address of the socket that belongs to an HTTP origin ('' for the page's own). */

@@ -1,4 +1,5 @@
-// The browser's side of a pairing: readyLogin, the ask, the answer, and resuming all of it after a lost connection or a reload.
+// The browser's side of a pairing (docs/protocol.md, "Browser frames"): readyLogin, the ask, the answer, and resuming all of it
+// after a lost connection or a reload.
 
 import { describeBrowser } from './device.js';
 import { LoginError } from './http.js';

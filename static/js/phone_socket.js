@@ -1,4 +1,4 @@
-// The phone's side: ready with its token, kept connected, hears asks and answers them.
+// The phone's side (docs/protocol.md, "Phone frames"): ready with its token, kept connected, hears asks and answers them.
 
 import { LoginError } from './http.js';
 import { CLOSE, Line, socketUrl } from './line.js';

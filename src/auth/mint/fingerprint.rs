@@ -1,5 +1,6 @@
 //! Devices that are known by what their clients say of themselves. That is easily guessed, so guesses are counted for
-//! each account; the only consequence is that every device is asked for a second factor, so it keeps no owner out.
+//! each account; the only consequence is that every device is asked for a second factor, so it keeps no owner out
+//! (docs/protocol-http.md, "Trusting a device").
 
 use super::Order;
 use crate::domain::account::Account;
