@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::bound::Bound;
 use super::html::{escaped, numeral, page, paragraph};
-use super::templates::{Words, labels, repeated, words};
+use super::templates::{Words, labels, late, repeated, words};
 use crate::domain::factor::Method;
 use crate::domain::language::Language;
 use crate::domain::text::without_links;
@@ -57,6 +57,9 @@ pub(crate) enum Letter<'a> {
 static NOTHING: Bound =
     Bound { phones: Vec::new(), devices: Vec::new(), trusted: Vec::new(), methods: Vec::new() };
 
+/// The most occasions that are counted in a letter: not a run of six digits, which could be taken for a code.
+const MOST: i64 = 99_999;
+
 /// A letter in words.
 pub(super) struct Written {
     pub(super) subject: String,
@@ -71,9 +74,17 @@ impl<'a> Letter<'a> {
 
     /// Says that there were `times` more occasions since the last letter of this kind, the latest at `last`.
     pub(super) fn write_repeats(self, times: i64, language: Language, last: Timestamp) -> Written {
-        let mut words = words(language, self, "");
-        // Not a run of six digits, which could be taken for a code.
-        words.what = repeated(language, times.min(99_999));
+        self.write_counted(repeated(language, times.min(MOST)), language, last)
+    }
+
+    /// Says that there were `times` occasions about which no letter could be written, the latest at `last`.
+    pub(super) fn write_late(self, times: i64, language: Language, last: Timestamp) -> Written {
+        self.write_counted(late(language, times.min(MOST)), language, last)
+    }
+
+    /// Says `count` in the place of the details, which are not kept.
+    fn write_counted(self, count: String, language: Language, last: Timestamp) -> Written {
+        let words = Words { what: count, ..words(language, self, "") };
         self.write_words(&words, language, last)
     }
 

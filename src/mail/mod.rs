@@ -17,7 +17,7 @@ use crate::domain::ids::AccountId;
 use crate::domain::language::Language;
 use crate::domain::time::Timestamp;
 use crate::store::notices::{self, Repeats};
-use crate::store::outbox::{self, Promise};
+use crate::store::outbox::{self, Promise, Rooms};
 use crate::store::{Error, Store, Tx, accounts};
 use letter::Written;
 
@@ -29,7 +29,8 @@ const WAITING_OF_A_KIND: u32 = 8;
 /// proven nor vouched for: a stranger may have registered it, and its owner never asked for anything.
 ///
 /// The first of a kind goes at once; of those within the next hour one letter says how many there were, unless they are
-/// of a kind that is never delayed ([`Letter::is_urgent`]).
+/// of a kind that is never delayed ([`Letter::is_urgent`]). What the outbox has no room for is counted, and a letter says
+/// it as soon as there is room.
 ///
 /// # Errors
 /// The store's.
@@ -48,18 +49,22 @@ pub(crate) async fn notify(
     } else if !notices::is_first(tx, account, kind, source, now).await? {
         return Ok(());
     }
-    let rooms = outbox::rooms(tx).await?;
-    if !(rooms.for_a_notice() || letter.is_urgent() && rooms.for_an_urgent_notice()) {
-        tracing::error!(kind, "too much mail waits (mail.queue): a notice is dropped");
-        return Ok(());
+    if !has_room(outbox::rooms(tx).await?, letter) {
+        tracing::error!(kind, "too much mail waits (mail.queue): a notice will come late");
+        return notices::owe(tx, account, kind, source, now).await;
     }
     let written = letter.write(language, now);
     outbox::add(tx, promise(&recipient, kind, &written, None), now).await
 }
 
-/// Tells owners of repeats whose hour is over.
+/// Whether a notice may be put into the outbox.
+fn has_room(rooms: Rooms, letter: Letter<'_>) -> bool {
+    rooms.for_a_notice() || letter.is_urgent() && rooms.for_an_urgent_notice()
+}
+
+/// Tells owners of repeats whose hour is over, and of what the outbox had no room for.
 async fn tell_repeats(store: &Store, now: Timestamp) {
-    let due = store.read(move |tx| Box::pin(notices::due(tx, now))).await;
+    let due = store.read(move |tx| Box::pin(due(tx, now))).await;
     let due = due.unwrap_or_else(|e| {
         tracing::warn!(error = %e, "notices");
         Vec::new()
@@ -72,6 +77,19 @@ async fn tell_repeats(store: &Store, now: Timestamp) {
     }
 }
 
+/// What can be told now: as long as there is no room nothing is tried.
+async fn due(tx: &mut Tx, now: Timestamp) -> Result<Vec<Repeats>, Error> {
+    let rooms = outbox::rooms(tx).await?;
+    if !rooms.for_an_urgent_notice() {
+        return Ok(Vec::new());
+    }
+    let mut due = notices::due(tx, now).await?;
+    due.retain(|repeats| {
+        Letter::of_kind(&repeats.kind, &repeats.source).is_none_or(|letter| has_room(rooms, letter))
+    });
+    Ok(due)
+}
+
 async fn tell(tx: &mut Tx, repeats: Repeats, now: Timestamp) -> Result<(), Error> {
     if !notices::take(tx, &repeats, now).await? {
         return Ok(());
@@ -80,11 +98,12 @@ async fn tell(tx: &mut Tx, repeats: Repeats, now: Timestamp) -> Result<(), Error
     let Some((recipient, language)) = accounts::notice_address(tx, repeats.account).await? else {
         return Ok(());
     };
-    if !outbox::rooms(tx).await?.for_a_notice() {
+    if !has_room(outbox::rooms(tx).await?, letter) {
         // They stay counted.
         return Err(Error::Full);
     }
-    let written = letter.write_repeats(repeats.times, language, repeats.last_at);
+    let write = if repeats.follow_a_letter() { Letter::write_repeats } else { Letter::write_late };
+    let written = write(letter, repeats.times, language, repeats.last_at);
     outbox::add(tx, promise(&recipient, &repeats.kind, &written, None), now).await
 }
 

@@ -146,6 +146,54 @@ async fn what_is_never_delayed_is_counted_only_behind_eight_that_can_not_be_deli
 }
 
 #[tokio::test]
+async fn what_finds_no_room_is_told_late_by_one_letter_of_its_kind_once_there_is_room() {
+    let (folder, clock) = (tempfile::tempdir().unwrap(), Clock::manual(START));
+    let store = store(&folder, 1).await;
+    notified(&store, NOTICE, &clock).await;
+    notified(&store, NOTICE, &clock).await;
+    // Both rooms are full: these are the first of their kinds, and find none.
+    notified(&store, Letter::TwoFactorOff { source: "192.0.2.7" }, &clock).await;
+    for _ in 0..3 {
+        notified(&store, CODES, &clock).await;
+    }
+    clock.advance(Duration::from_secs(5));
+    tell_repeats(&store, clock.now()).await;
+    assert_eq!(waiting(&store).await, 2);
+    deliver_one(&store, &clock).await;
+    tell_repeats(&store, clock.now()).await;
+    tell_repeats(&store, clock.now()).await;
+    let due = all_waiting(&store).await;
+    let content = due[1].content.as_ref().unwrap();
+    assert_eq!((due.len(), content.subject.as_str()), (2, "Two-factor login was turned off"));
+    for part in ["comes late", "happened once", "2026-11-22 09:30", "192.0.2.7"] {
+        assert!(content.text.contains(part), "{}", content.text.as_str());
+    }
+    for _ in 0..2 {
+        deliver_one(&store, &clock).await;
+    }
+    tell_repeats(&store, clock.now()).await;
+    let due = all_waiting(&store).await;
+    let content = due[0].content.as_ref().unwrap();
+    assert_eq!((due.len(), content.subject.as_str()), (1, "You have new backup codes"));
+    assert!(content.text.contains("happened 3 times"), "{}", content.text.as_str());
+    // The hour begins with that letter.
+    deliver_one(&store, &clock).await;
+    notified(&store, CODES, &clock).await;
+    tell_repeats(&store, clock.now()).await;
+    assert_eq!(waiting(&store).await, 0);
+}
+
+/// Takes the oldest mail out of the queue, as its delivery does.
+async fn deliver_one(store: &Store, clock: &Clock) {
+    let (oldest, now) = (all_waiting(store).await.swap_remove(0), clock.now());
+    let unit = async move |tx: &mut Tx| {
+        let held = outbox::claim(tx, oldest, Duration::from_secs(25), now).await?.unwrap();
+        outbox::done(tx, held.id, held.attempts).await
+    };
+    store.write(move |tx| Box::pin(async move { unit(tx).await })).await.unwrap();
+}
+
+#[tokio::test]
 async fn the_store_shows_no_code_and_another_seal_key_opens_none() {
     let (folder, clock) = (tempfile::tempdir().unwrap(), Clock::manual(START));
     let first = store(&folder, 10).await;

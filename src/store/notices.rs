@@ -1,4 +1,5 @@
-//! Notices of one kind to one account: the first goes at once, those of the next hour are counted for one letter more.
+//! Notices of one kind to one account: the first goes at once, those of the next hour are counted for one letter more, and
+//! so are those for which the outbox has no room.
 
 use std::time::Duration;
 
@@ -18,8 +19,13 @@ const COUNT: &str = "INSERT INTO notice_runs (account_id, kind, since, repeats, 
      THEN notice_runs.since ELSE $3 END, last_at = $3, source = $4 RETURNING repeats";
 const REPEAT: &str = "INSERT INTO notice_runs (account_id, kind, since, repeats, last_at, source) VALUES ($1, $2, $3, 1, $3, $4) \
      ON CONFLICT (account_id, kind) DO UPDATE SET repeats = notice_runs.repeats + 1, last_at = $3, source = $4";
+/// What no letter had room for is due as soon as there is some: it began before any hour that is still gathered.
+const OWE: &str = "INSERT INTO notice_runs (account_id, kind, since, repeats, last_at, source) VALUES ($1, $2, $5, 1, $3, $4) \
+     ON CONFLICT (account_id, kind) DO UPDATE SET repeats = notice_runs.repeats + 1, since = $5, last_at = $3, source = $4";
 const DUE: &str = "SELECT account_id, kind, since, repeats, last_at, source FROM notice_runs \
      WHERE repeats > 0 AND (since <= $1 OR since >= $2) ORDER BY since LIMIT 20";
+/// The `since` of occasions of which the first had no letter.
+const NO_LETTER: Timestamp = Timestamp(0);
 const TAKE: &str = "UPDATE notice_runs SET repeats = 0, since = $5 WHERE account_id = $1 AND kind = $2 AND since = $3 AND repeats = $4";
 
 /// Repeats that were counted and not yet told.
@@ -58,7 +64,25 @@ pub(crate) async fn repeat(
     tx.execute(REPEAT, [arg(account.0), arg(kind), arg(now), arg(source)]).await.map(drop)
 }
 
-/// Repeats whose hour is over.
+/// Counts an occasion for whose letter the outbox has no room: the letter is written once there is room.
+pub(crate) async fn owe(
+    tx: &mut Tx,
+    account: AccountId,
+    kind: &str,
+    source: &str,
+    now: Timestamp,
+) -> Result<(), Error> {
+    tx.execute(OWE, [arg(account.0), arg(kind), arg(now), arg(source), arg(NO_LETTER)]).await.map(drop)
+}
+
+impl Repeats {
+    /// Whether a letter about the first of them was written when it happened.
+    pub(crate) fn follow_a_letter(&self) -> bool {
+        self.since != NO_LETTER
+    }
+}
+
+/// Repeats whose hour is over, and occasions whose letter had no room.
 pub(crate) async fn due(tx: &mut Tx, now: Timestamp) -> Result<Vec<Repeats>, Error> {
     tx.all(DUE, [arg(now.minus(HOUR)), arg(now.plus(HOUR))]).await?.iter().map(read).collect()
 }

@@ -122,17 +122,19 @@ fn a_code_is_the_only_run_of_six_digits_and_like_words_alone_on_its_line() {
 }
 
 #[test]
-fn every_notice_can_be_told_as_repeats_in_every_language() {
+fn every_notice_can_be_told_as_repeats_and_late_in_every_language() {
     for letter in all().into_iter().filter(|letter| letter.code().is_none()) {
         let same = Letter::of_kind(letter.kind(), "192.0.2.1").expect("a known kind");
         for language in Language::ALL {
             let once = letter.write(language, NOW);
             for (times, told) in [(1, None), (2, Some("2")), (7, Some("7")), (123_456, Some("99999"))] {
-                let written = same.write_repeats(times, language, NOW);
-                assert_eq!(written.subject, once.subject);
-                assert!(written.text.contains(told.unwrap_or_default()), "{}", written.text);
-                assert_eq!(long_runs(&written.text), Vec::<&str>::new());
-                assert!(written.text.contains("192.0.2.1") && written.html.contains("2026-11-22 09:30"));
+                for write in [Letter::write_repeats, Letter::write_late] {
+                    let written = write(same, times, language, NOW);
+                    assert_eq!(written.subject, once.subject);
+                    assert!(written.text.contains(told.unwrap_or_default()), "{}", written.text);
+                    assert_eq!(long_runs(&written.text), Vec::<&str>::new());
+                    assert!(written.text.contains("192.0.2.1") && written.html.contains("2026-11-22 09:30"));
+                }
             }
         }
     }

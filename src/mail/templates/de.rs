@@ -31,6 +31,15 @@ pub(super) fn repeated(times: i64) -> String {
     }
 }
 
+pub(super) fn late(times: i64) -> String {
+    match times {
+        1 => "Dieser Brief kommt verspätet, weil zu viel Post wartete. Es ist einmal geschehen.".to_owned(),
+        more => format!(
+            "Dieser Brief kommt verspätet, weil zu viel Post wartete. Es ist inzwischen {more} Mal geschehen."
+        ),
+    }
+}
+
 fn validity(minutes: u64) -> String {
     match minutes {
         1 => "Er gilt eine Minute lang und nur einmal.".to_owned(),

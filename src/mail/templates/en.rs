@@ -31,6 +31,15 @@ pub(super) fn repeated(times: i64) -> String {
     }
 }
 
+pub(super) fn late(times: i64) -> String {
+    match times {
+        1 => "This letter comes late, since too much mail was waiting. It has happened once.".to_owned(),
+        more => format!(
+            "This letter comes late, since too much mail was waiting. It has happened {more} times by now."
+        ),
+    }
+}
+
 fn validity(minutes: u64) -> String {
     match minutes {
         1 => "It is good for one minute, once.".to_owned(),

@@ -31,6 +31,16 @@ pub(super) fn repeated(times: i64) -> String {
     }
 }
 
+pub(super) fn late(times: i64) -> String {
+    match times {
+        1 => "Este mensaje llega tarde porque había demasiado correo en espera. Ha ocurrido una vez."
+            .to_owned(),
+        more => format!(
+            "Este mensaje llega tarde porque había demasiado correo en espera. Ha ocurrido ya {more} veces."
+        ),
+    }
+}
+
 fn validity(minutes: u64) -> String {
     match minutes {
         1 => "Vale un minuto y una sola vez.".to_owned(),

@@ -31,6 +31,13 @@ pub(super) fn repeated(times: i64) -> String {
     }
 }
 
+pub(super) fn late(times: i64) -> String {
+    match times {
+        1 => "Ce courrier arrive en retard, car trop de courrier était en attente. Cela s’est produit une fois.".to_owned(),
+        more => format!("Ce courrier arrive en retard, car trop de courrier était en attente. Cela s’est produit {more} fois depuis."),
+    }
+}
+
 fn validity(minutes: u64) -> String {
     match minutes {
         1 => "Il est valable une minute et une seule fois.".to_owned(),

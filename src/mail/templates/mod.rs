@@ -67,6 +67,16 @@ pub(super) fn repeated(language: Language, times: i64) -> String {
     }
 }
 
+/// That what the subject says has happened so many times, and that no letter about it could be written before.
+pub(super) fn late(language: Language, times: i64) -> String {
+    match language {
+        Language::En => en::late(times),
+        Language::Fr => fr::late(times),
+        Language::De => de::late(times),
+        Language::Es => es::late(times),
+    }
+}
+
 pub(super) fn labels(language: Language) -> Labels {
     match language {
         Language::En => en::LABELS,
