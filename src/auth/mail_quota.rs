@@ -235,12 +235,16 @@ impl Shared {
         let (Some(all), Some(general)) = (self.all, self.general) else { return Ok((None, share)) };
         let mut share = share;
         for _ in 0..TRIES {
-            let (bucket, maxima) = match share {
-                Share::Owner => (&self.bucket, all),
-                Share::General => (&self.bucket, general),
-                Share::Nobody => (&self.nobody, [u64::MAX; 3]),
+            // What nobody gets takes no place from others, and is counted like theirs.
+            let (bucket, maxima, binds) = match share {
+                Share::Owner => (&self.bucket, all, true),
+                Share::General => (&self.bucket, general, true),
+                Share::Nobody => (&self.nobody, all, false),
             };
-            let windows = [0, 1, 2].map(|at| -> Limit { (around(now, self.spans[at]), maxima[at]) });
+            let windows = [0, 1, 2].map(|at| {
+                let (after, until) = around(now, self.spans[at]);
+                Limit { after, until, max: maxima[at], binds }
+            });
             if let Some(place) = hits::add_at_once(store, bucket, windows, now, now.plus(DAY)).await? {
                 return Ok((Some(place), share));
             }
@@ -248,9 +252,9 @@ impl Shared {
             let unit = async move |tx: &mut Tx| wait(tx, &bucket, maxima.into_iter().zip(spans), now).await;
             let full = store.read(move |tx| Box::pin(async move { unit(tx).await })).await?;
             match (share, full) {
-                (_, None) => {}
+                (_, None) | (Share::Nobody, Some(_)) => {}
                 (Share::General, Some(_)) => share = Share::Nobody,
-                (_, Some(wait)) => return Err(Error::TooManyRequests(wait)),
+                (Share::Owner, Some(wait)) => return Err(Error::TooManyRequests(wait)),
             }
         }
         Err(Error::Busy(Auth::BUSY))

@@ -10,13 +10,14 @@ const NTH_NEWEST: &str =
 const ADD: &str =
     "INSERT INTO hits (bucket, account_id, at, expires_at) VALUES ($1, $2, $3, $4) RETURNING id";
 const REMOVE: &str = "DELETE FROM hits WHERE id = $1";
-/// Adds a hit with the next number, if each of three windows has room. Who takes number N has seen all that were numbered
-/// before, so the count is exact; of two that take the same number at once one adds nothing.
+/// Adds a hit with the next number, if each of three windows has room; no more hits are counted than fill it. The order
+/// is for PostgreSQL, which would otherwise collect all of them before it counts the first. Who takes number N has seen all
+/// that were numbered before, so the count is exact; of two that take the same number at once one adds nothing.
 const ADD_NUMBERED: &str = "INSERT INTO hits (bucket, number, at, expires_at) \
      SELECT $1, COALESCE((SELECT MAX(number) FROM hits WHERE bucket = $1), 0) + 1, $2, $3 \
-     WHERE (SELECT COUNT(*) FROM hits WHERE bucket = $1 AND at > $4 AND at <= $5) < $6 \
-     AND (SELECT COUNT(*) FROM hits WHERE bucket = $1 AND at > $7 AND at <= $8) < $9 \
-     AND (SELECT COUNT(*) FROM hits WHERE bucket = $1 AND at > $10 AND at <= $11) < $12 \
+     WHERE (SELECT COUNT(*) FROM (SELECT at FROM hits WHERE bucket = $1 AND at > $4 AND at <= $5 ORDER BY at DESC LIMIT $6) AS a) < $7 \
+     AND (SELECT COUNT(*) FROM (SELECT at FROM hits WHERE bucket = $1 AND at > $8 AND at <= $9 ORDER BY at DESC LIMIT $10) AS b) < $11 \
+     AND (SELECT COUNT(*) FROM (SELECT at FROM hits WHERE bucket = $1 AND at > $12 AND at <= $13 ORDER BY at DESC LIMIT $14) AS c) < $15 \
      ON CONFLICT DO NOTHING RETURNING id";
 const CLEAR: &str = "DELETE FROM hits WHERE bucket = $1";
 const FORGET: &str = "DELETE FROM hits WHERE account_id = $1";
@@ -57,8 +58,15 @@ pub(crate) async fn remove(tx: &mut Tx, id: i64) -> Result<(), Error> {
     tx.execute(REMOVE, [arg(id)]).await.map(drop)
 }
 
-/// So many hits may lie between two times.
-pub(crate) type Limit = ((Timestamp, Timestamp), u64);
+/// So many hits may lie between two times. They are counted up to that many, and a limit that does not bind lets others
+/// be added all the same.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Limit {
+    pub(crate) after: Timestamp,
+    pub(crate) until: Timestamp,
+    pub(crate) max: u64,
+    pub(crate) binds: bool,
+}
 
 /// Hits `bucket` if all windows have room, exactly and by one statement alone: no lock is held between two, so a node that
 /// stops in the middle holds nobody up. `None`: there was no room, or somebody else was faster.
@@ -70,8 +78,10 @@ pub(crate) async fn add_at_once(
     expires_at: Timestamp,
 ) -> Result<Option<i64>, Error> {
     let mut args = vec![arg(bucket), arg(now), arg(expires_at)];
-    for ((after, until), max) in windows {
-        args.extend([arg(after), arg(until), arg(i64::try_from(max).unwrap_or(i64::MAX))]);
+    for Limit { after, until, max, binds } in windows {
+        let counted = i64::try_from(max).unwrap_or(i64::MAX - 1);
+        let below = if binds { counted } else { counted + 1 };
+        args.extend([arg(after), arg(until), arg(counted), arg(below)]);
     }
     store.at_once(ADD_NUMBERED, args).await?.map(|row| row.get(0)).transpose()
 }

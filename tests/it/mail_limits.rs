@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use crate::harness::{Answer, Http, Server, text_pairs, words_mailed};
+use crate::harness::{Answer, Http, Server, change_store, text_pairs, words_mailed};
 
 const ANN: &str = "ann@example.org";
 const SECOND: Duration = Duration::from_secs(1);
@@ -301,6 +301,43 @@ async fn while_registration_is_closed_unknown_addresses_get_and_use_up_nothing()
         assert_eq!(words_mailed(&closed, mail).await, 1);
     }
     assert_eq!(words_mailed(&closed, "u0@example.org").await, 0);
+}
+
+/// How long a request for words takes.
+#[expect(clippy::disallowed_methods, reason = "a duration of real time is measured")]
+async fn timed(server: &Server, mail: &str) -> Duration {
+    let begin = tokio::time::Instant::now();
+    assert_eq!(ask_from_network(server, 0, mail).await, 200);
+    begin.elapsed()
+}
+
+#[tokio::test]
+async fn however_many_unknown_addresses_were_named_another_is_served_as_fast_as_an_owner_s() {
+    let settings = [
+        ("MAIL_CODE__NETWORK_SHARE", "1"),
+        ("MAIL_CODE__PER_SOURCE_10M", "100"),
+        ("ACCOUNTS__REGISTRATION", "closed"),
+    ];
+    let open = shared(&[]).await;
+    for n in 0..6 {
+        open.person(&format!("ann{n}")).await;
+    }
+    let server = open.twin_with(&settings).await;
+    assert_eq!(ask_from_network(&server, 100, "nobody@example.org").await, 200);
+    let many = "WITH RECURSIVE more (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM more WHERE n < 300000) \
+         INSERT INTO hits (bucket, number, at, expires_at) \
+         SELECT bucket, number + n, at, expires_at FROM hits, more WHERE number = 1";
+    change_store(&server, many).await;
+    // As PostgreSQL does by itself within a minute.
+    change_store(&server, "ANALYZE hits").await;
+    let (mut unknown, mut known) = (Vec::new(), Vec::new());
+    for n in 0..6 {
+        unknown.push(timed(&server, &format!("u{n}@example.org")).await);
+        known.push(timed(&server, &format!("ann{n}@example.org")).await);
+    }
+    // What else the machine does makes some of them slow, and none of them fast.
+    let (fastest, owners) = (unknown.iter().min().unwrap(), known.iter().min().unwrap());
+    assert!(*fastest < 2 * *owners + Duration::from_millis(5), "{unknown:?} and {known:?}");
 }
 
 #[tokio::test]
