@@ -38,6 +38,13 @@ const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED; \
 const LIMIT_MIGRATION: &str = "SELECT set_config(name, '5000', false) FROM pg_settings WHERE name IN \
      ('idle_in_transaction_session_timeout', 'idle_session_timeout', 'tcp_user_timeout')";
 
+/// Takes these limits back: a pooler may lend the session on, to clients that may idle longer.
+const LIMIT_MIGRATION_NO_MORE: &str = "SELECT set_config(name, reset_val, false) FROM pg_settings WHERE name IN \
+     ('idle_in_transaction_session_timeout', 'idle_session_timeout', 'tcp_user_timeout')";
+
+/// The first version that has all that is used: `tcp_user_timeout` came with it.
+const OLDEST_VERSION: u32 = 120_000;
+
 /// Units that may wait for their turn at the pool.
 const ROOM: usize = 1024;
 
@@ -54,7 +61,10 @@ impl Postgres {
     pub(super) async fn open(url: &str, connections: u32, mail: Room) -> Result<Self, Error> {
         // One connection by itself first: a pool that can't connect says only that it waited.
         let alone = timeout(PATIENCE, PgConnection::connect(url)).await;
-        migrate(alone.map_err(|_| Error::Failed(NO_ANSWER.to_owned()))??).await?;
+        let mut alone = alone.map_err(|_| Error::Failed(NO_ANSWER.to_owned()))??;
+        check_version(alone.server_version_num())?;
+        migrate(&mut alone).await?;
+        alone.close().await?;
         let pool = PgPoolOptions::new()
             .max_connections(connections)
             .acquire_timeout(PATIENCE)
@@ -114,14 +124,26 @@ impl Postgres {
     }
 }
 
+/// Refuses a server that would refuse every unit of work.
+fn check_version(version: Option<u32>) -> Result<(), Error> {
+    match version {
+        Some(old) if old < OLDEST_VERSION => {
+            // Before version 10 the second number counted, too: 9.6 is 90600.
+            let major = old / 10_000;
+            Err(Error::Failed(format!("PostgreSQL 12 or later is needed, and the server is version {major}")))
+        }
+        Some(_) | None => Ok(()),
+    }
+}
+
 /// Brings the tables up to date. Of many nodes that start at once one migrates under an advisory lock, the others wait.
-async fn migrate(mut connection: PgConnection) -> Result<(), Error> {
-    sqlx::raw_sql(LIMIT_MIGRATION).execute(&mut connection).await?;
-    sqlx::migrate!("src/store/migrations/postgres")
-        .run(&mut connection)
-        .await
-        .map_err(|e| Error::Failed(format!("migrations: {e}")))?;
-    Ok(connection.close().await?)
+async fn migrate(connection: &mut PgConnection) -> Result<(), Error> {
+    sqlx::raw_sql(LIMIT_MIGRATION).execute(&mut *connection).await?;
+    let migrated = sqlx::migrate!("src/store/migrations/postgres").run(&mut *connection).await;
+    let unlimited = sqlx::raw_sql(LIMIT_MIGRATION_NO_MORE).execute(connection).await;
+    migrated.map_err(|e| Error::Failed(format!("migrations: {e}")))?;
+    unlimited?;
+    Ok(())
 }
 
 /// A connection on which a unit has begun. Connections that the server has ended meanwhile fail at their first statement, and

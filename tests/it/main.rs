@@ -62,6 +62,7 @@ mod metrics;
 mod nodes;
 mod once;
 mod over_is_over;
+mod postgres_server;
 mod races;
 mod refresh;
 mod refresh_families;
