@@ -164,7 +164,8 @@ impl Auth {
             if outcome != Err(Error::WrongWords) {
                 mail_logins::end(tx, &hash).await?;
             }
-            record(tx, "words", outcome.as_ref().map_or_else(Error::code, |()| "ok"), &from, now).await?;
+            let entry = entry("words", outcome.as_ref().map_or_else(Error::code, |()| audit::OK), &from);
+            audit::record(tx, entry, now).await?;
             Ok(Some(outcome))
         };
         let tried = self.store.write(move |tx| Box::pin(async move { unit(tx).await })).await;
@@ -209,18 +210,12 @@ impl Order {
         };
         // For words that were not sent, too: they are tried in vain, like wrong ones.
         mail_logins::insert(tx, &self.hash, &self.login, self.expires_at).await?;
-        record(tx, "words.mail", outcome, &self.source, self.now).await
+        let entry = entry("words.mail", outcome, &self.source);
+        audit::record_named(tx, entry, self.login.email.key(), self.now).await
     }
 }
 
-async fn record(
-    tx: &mut Tx,
-    event: &'static str,
-    outcome: &'static str,
-    source: &str,
-    now: Timestamp,
-) -> Result<(), store::Error> {
-    // An address is nobody's account yet.
-    let entry = audit::Entry { event, outcome, account: None, device: None, pairing: None, source };
-    audit::record(tx, entry, now).await
+/// An address is nobody's account yet.
+fn entry<'a>(event: &'static str, outcome: &'static str, source: &'a str) -> audit::Entry<'a> {
+    audit::Entry { event, outcome, account: None, device: None, pairing: None, source }
 }

@@ -118,7 +118,8 @@ impl Auth {
         let is_wrong = matches!(outcome, Err(Error::BadCredentials));
         by_source.settle(is_wrong);
         by_name.into_iter().for_each(|attempt| attempt.settle(is_wrong));
-        self.audit_password(whose, &outcome, source).await?;
+        let name = format!("{}/{}", kind.unwrap_or(ANY_KIND), who.key());
+        self.audit_password((name, whose), &outcome, source).await?;
         outcome
     }
 
@@ -186,7 +187,7 @@ impl Auth {
     /// Records a refused password. A right one is recorded with what it led to.
     async fn audit_password(
         &self,
-        whose: Option<AccountId>,
+        (name, whose): (String, Option<AccountId>),
         outcome: &Result<Account, Error>,
         source: IpAddr,
     ) -> Result<(), Error> {
@@ -196,11 +197,9 @@ impl Auth {
             _ => return Ok(()),
         };
         let (now, source) = (self.now(), source.to_string());
+        // For nobody's account too, so that it takes as long.
+        let failed = (outcome == Error::BadCredentials.code()).then_some(whose.unwrap_or(NOBODY));
         let unit = async move |tx: &mut Tx| {
-            if outcome == Error::BadCredentials.code() {
-                // For nobody's account too, so that it takes as long.
-                accounts::password_failed(tx, whose.unwrap_or(NOBODY)).await?;
-            }
             let entry = audit::Entry {
                 event: "password",
                 outcome,
@@ -209,8 +208,17 @@ impl Auth {
                 pairing: None,
                 source: &source,
             };
-            audit::record(tx, entry, now).await
+            audit::record_named(tx, entry, &name, now).await?;
+            match failed {
+                Some(account) => accounts::password_failed(tx, account).await,
+                None => Ok(true),
+            }
         };
-        Ok(self.store.write(move |tx| Box::pin(async move { unit(tx).await })).await?)
+        let is_counted = self.store.write(move |tx| Box::pin(async move { unit(tx).await })).await?;
+        if let (false, Some(account)) = (is_counted, whose) {
+            // Who waited for a row of the account would learn that there is one.
+            self.store.write_later(move |tx| Box::pin(accounts::password_failed_meanwhile(tx, account)));
+        }
+        Ok(())
     }
 }

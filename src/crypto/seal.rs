@@ -96,7 +96,7 @@ impl SealKey {
 }
 
 /// HMAC-SHA-256 over `parts`, each preceded by its length.
-pub(super) fn hmac(key: &[u8], parts: &[&[u8]]) -> [u8; 32] {
+pub(crate) fn hmac(key: &[u8], parts: &[&[u8]]) -> [u8; 32] {
     #[expect(clippy::expect_used, reason = "HMAC takes keys of any length")]
     let mut mac = <Hmac<Sha256> as hmac::Mac>::new_from_slice(key).expect("any length");
     for part in parts {

@@ -62,6 +62,9 @@ const SIGNED_IN: &str = "UPDATE accounts SET sign_ins = sign_ins + 1, failed_att
      WHERE id = $1";
 const BAR_MAIL: &str = "UPDATE accounts SET mail_barred = 1 WHERE id = $1";
 const PASSWORD_FAILED: &str = "UPDATE accounts SET failed_attempts = failed_attempts + 1 WHERE id = $1";
+/// For PostgreSQL.
+const PASSWORD_FAILED_UNLESS_HELD: &str = "UPDATE accounts SET failed_attempts = failed_attempts + 1 \
+     WHERE id = (SELECT id FROM accounts WHERE id = $1 FOR NO KEY UPDATE SKIP LOCKED)";
 const REMEMBER: &str = "UPDATE accounts SET remembered_at = $2 WHERE id = $1";
 const SET_LANGUAGE: &str = "UPDATE accounts SET language = $2 WHERE id = $1 AND language <> $2";
 const LOCK: &str = "UPDATE accounts SET updated_at = updated_at WHERE id = $1";
@@ -225,8 +228,15 @@ pub(crate) async fn bar_mail(tx: &mut Tx, id: AccountId) -> Result<(), Error> {
     tx.execute(BAR_MAIL, [arg(id.0)]).await.map(drop)
 }
 
-/// Counts a wrong password. Nothing follows from the count: who could make something of it could lock others out.
-pub(crate) async fn password_failed(tx: &mut Tx, id: AccountId) -> Result<(), Error> {
+/// Counts a wrong password, unless another unit holds the account: whether it was counted. Nothing follows from the count:
+/// who could make something of it could lock others out.
+pub(crate) async fn password_failed(tx: &mut Tx, id: AccountId) -> Result<bool, Error> {
+    let sql = if tx.locks_rows() { PASSWORD_FAILED_UNLESS_HELD } else { PASSWORD_FAILED };
+    Ok(tx.execute(sql, [arg(id.0)]).await? == 1)
+}
+
+/// Counts a wrong password that could not be counted at once.
+pub(crate) async fn password_failed_meanwhile(tx: &mut Tx, id: AccountId) -> Result<(), Error> {
     tx.execute(PASSWORD_FAILED, [arg(id.0)]).await.map(drop)
 }
 

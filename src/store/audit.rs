@@ -1,8 +1,8 @@
 //! The audit trail: every outcome of an authentication, as a row and as a structured log line.
 //!
 //! Who is refused can bring that about as often as they like, so a refusal that repeats within the hour is counted in the
-//! row of its first, and one that concerns nothing that exists is counted in memory alone. What was granted or changed has
-//! a row of its own each time.
+//! row of its first, and one that concerns nothing that exists is counted in memory alone. What follows from typing a name
+//! is counted in that name's row. What was granted or changed has a row of its own each time.
 
 mod merging;
 
@@ -11,8 +11,9 @@ use std::sync::{Arc, LazyLock};
 
 use dashmap::DashMap;
 
-use merging::Merging;
+use merging::{Merging, Place};
 
+use super::tx::Arg;
 use super::{Error, Tx, arg};
 use crate::domain::ids::{AccountId, DeviceId, PairingId};
 use crate::domain::time::Timestamp;
@@ -120,40 +121,54 @@ pub(crate) async fn record_all(
 /// Writes the row with the unit of work, and the log line once that is committed. A refusal that was there before within the
 /// hour is counted in its row.
 pub(crate) async fn record(tx: &mut Tx, entry: Entry<'_>, now: Timestamp) -> Result<(), Error> {
-    let Entry { event, outcome, account, device, pairing, source } = entry;
-    let merged = (outcome != OK).then(|| tx.memory.counts.merging.place(&entry, now));
-    let written_source = merged.as_ref().map_or(source, |place| place.source);
-    let args = [
-        arg(now),
-        arg(event),
-        arg(outcome),
-        arg(account.map(|id| id.0)),
-        arg(device.map(|id| id.0)),
-        arg(pairing.map(|id| id.to_string())),
-        arg(written_source),
-    ];
-    let written = if let Some(place) = merged {
-        Written::Merged(tx.one(MERGE, args.into_iter().chain([arg(place.key)])).await?.get(0)?)
-    } else {
-        tx.execute(INSERT, args).await?;
-        Written::Row
-    };
-    tx.after.trail.push(Line {
-        event,
-        outcome,
-        account,
-        device,
-        pairing,
-        source: source.to_owned(),
-        written,
-    });
+    if entry.outcome != OK {
+        let place = tx.memory.counts.merging.place(&entry, now);
+        return merge(tx, entry, place, now).await;
+    }
+    tx.execute(INSERT, args(&entry, entry.account, entry.source, now)).await?;
+    note(tx, entry, Written::Row);
     Ok(())
+}
+
+/// Records an outcome that a stranger brings about by typing a name. What an hour brings is counted in one row of that name
+/// and network, also what went well, by the same statement whether or not an account has the name: the row is locked until
+/// the unit is committed, and who waits for it must not learn by that which names are known.
+pub(crate) async fn record_named(
+    tx: &mut Tx,
+    entry: Entry<'_>,
+    name: &str,
+    now: Timestamp,
+) -> Result<(), Error> {
+    let place = tx.memory.counts.merging.place_of_name(&entry, name, now);
+    merge(tx, entry, place, now).await
+}
+
+async fn merge(tx: &mut Tx, entry: Entry<'_>, place: Place<'_>, now: Timestamp) -> Result<(), Error> {
+    let args = args(&entry, place.account, place.source, now).into_iter().chain([arg(place.key)]);
+    let count = tx.one(MERGE, args).await?.get(0)?;
+    note(tx, entry, Written::Merged(count));
+    Ok(())
+}
+
+fn args(entry: &Entry<'_>, account: Option<AccountId>, source: &str, now: Timestamp) -> [Arg; 7] {
+    [
+        arg(now),
+        arg(entry.event),
+        arg(entry.outcome),
+        arg(account.map(|id| id.0)),
+        arg(entry.device.map(|id| id.0)),
+        arg(entry.pairing.map(|id| id.to_string())),
+        arg(source),
+    ]
 }
 
 /// Counts a refusal that concerns nothing that exists, and writes no row.
 pub(crate) fn count(tx: &mut Tx, entry: Entry<'_>) {
+    note(tx, entry, Written::Nothing);
+}
+
+fn note(tx: &mut Tx, entry: Entry<'_>, written: Written) {
     let Entry { event, outcome, account, device, pairing, source } = entry;
-    let written = Written::Nothing;
     tx.after.trail.push(Line {
         event,
         outcome,

@@ -117,6 +117,19 @@ impl Store {
         outcome
     }
 
+    /// Runs a unit of work for which nobody waits. What keeps it from being done is logged.
+    pub(crate) fn write_later<F>(&self, unit: F)
+    where
+        F: for<'t> FnOnce(&'t mut Tx) -> BoxFuture<'t, Result<(), Error>> + Send + 'static,
+    {
+        let store = self.clone();
+        tokio::spawn(async move {
+            if let Err(e) = store.write(unit).await {
+                tracing::warn!(error = %e, "what was to be written later is not written");
+            }
+        });
+    }
+
     /// Runs one statement that is committed by itself, and returns its first row. Between nodes it holds no lock over a round
     /// trip. When the answer is lost it may run twice.
     pub(crate) async fn at_once(&self, sql: &'static str, args: Vec<Arg>) -> Result<Option<Row>, Error> {

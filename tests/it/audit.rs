@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use serde_json::json;
+use sqlx::{Connection as _, Executor as _, PgConnection};
 
-use crate::harness::{Answer, Server, await_number, number, text_pairs};
+use crate::harness::{Answer, Server, StoreKind, await_number, number, store_kind, text_pairs, url_of};
 
 const HOUR: Duration = Duration::from_secs(3600);
 const DAY: Duration = Duration::from_secs(86_400);
@@ -129,4 +130,78 @@ async fn rows_are_kept_for_as_long_as_the_setting_says_and_then_swept() {
     assert_eq!(number(server.settings(), left).await, written);
     server.clock.advance(Duration::from_secs(120));
     await_number(server.settings(), left, |left| left == 0).await;
+}
+
+/// What a stranger can do by a name alone: guess its password, have a code and words mailed to it.
+async fn by_name(server: &Server, name: &str) -> [u16; 3] {
+    let email = format!("{name}@example.org");
+    let guess = json!({"email": email, "password": "not the password"});
+    let code = json!({"email": email});
+    let words = json!({"mail": email, "locale": "en"});
+    let (guess, code, words) = tokio::join!(
+        server.http.post("/auth/p/login", &guess),
+        server.http.post("/auth/sending_email", &code),
+        server.http.post("/auth/send-mail-login-code-v2", &words),
+    );
+    [guess.status, code.status, words.status]
+}
+
+const SERVED: [u16; 3] = [401, 200, 200];
+
+#[tokio::test]
+async fn names_have_rows_of_their_own_whether_or_not_an_account_has_them() {
+    let server = server().await;
+    server.person("ann").await;
+    for name in ["ann", "nobody", "noone"] {
+        for _ in 0..2 {
+            assert_eq!(by_name(&server, name).await, SERVED);
+            server.clock.advance(Duration::from_secs(61));
+        }
+    }
+    assert_eq!(rows(&server, "password", "bad_credentials").await, (3, 6));
+    assert_eq!(rows(&server, "code.mail", "ok").await, (1, 2));
+    assert_eq!(rows(&server, "code.mail", "unknown").await, (2, 4));
+    let [sent, not_sent] =
+        [rows(&server, "words.mail", "ok").await, rows(&server, "words.mail", "not_sent").await];
+    assert_eq!((sent.0 + not_sent.0, sent.1 + not_sent.1), (3, 6));
+    let keys = text_pairs(&server, "SELECT merged, source FROM audit WHERE merged IS NOT NULL").await;
+    assert!(keys.iter().all(|(key, _)| !key.contains("ann") && !key.contains("nobody")), "{keys:?}");
+}
+
+#[tokio::test]
+async fn a_unit_under_way_for_one_name_holds_up_that_name_alone_whether_or_not_it_is_known() {
+    if store_kind() != StoreKind::Postgres {
+        return;
+    }
+    let server = server().await;
+    for name in ["ann", "bob", "cid"] {
+        server.person(name).await;
+    }
+    for (name, known, unknown) in [("ann", "bob", "eve"), ("nobody", "cid", "fay")] {
+        assert_eq!(by_name(&server, name).await, SERVED);
+        server.clock.advance(Duration::from_secs(61));
+        // As a unit does between its statement and its COMMIT.
+        let mut unit = PgConnection::connect(url_of(server.settings())).await.unwrap();
+        unit.execute("BEGIN; SELECT id FROM audit FOR UPDATE").await.unwrap();
+        for other in [known, unknown] {
+            assert_eq!(by_name(&server, other).await, SERVED, "{other} beside {name}");
+        }
+        assert_eq!(by_name(&server, name).await, [503; 3], "{name} waits for its own rows");
+        unit.close().await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_wrong_password_waits_for_nothing_of_the_account_and_is_counted_all_the_same() {
+    if store_kind() != StoreKind::Postgres {
+        return;
+    }
+    let server = server().await;
+    let ann = server.person("ann").await;
+    let mut unit = PgConnection::connect(url_of(server.settings())).await.unwrap();
+    unit.execute("BEGIN; SELECT id FROM accounts FOR UPDATE").await.unwrap();
+    ann.post("login", &json!({"password": "not the password"})).await.expect(401);
+    unit.execute("COMMIT").await.unwrap();
+    let counted = "SELECT failed_attempts FROM accounts";
+    await_number(server.settings(), counted, |counted| counted == 1).await;
 }

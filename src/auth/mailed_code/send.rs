@@ -297,7 +297,7 @@ impl Order {
             pairing: None,
             source,
         };
-        audit::record(tx, entry, now).await?;
+        audit::record_named(tx, entry, self.email.key(), now).await?;
         match owner {
             Some(owner) => {
                 let language = owner.language.or(self.language).unwrap_or_default();

@@ -1,12 +1,16 @@
-//! Which row of the audit trail a refusal is counted in: one for each hour, event, outcome, account, device and network.
+//! Which row of the audit trail a refusal is counted in: one for each hour, event, outcome, account, device and network,
+//! and for the name that was typed where one was.
 
 use std::collections::HashSet;
 use std::hash::{BuildHasher as _, RandomState};
 
 use parking_lot::Mutex;
+use zeroize::Zeroizing;
 
 use super::Entry;
 use crate::crypto::random;
+use crate::crypto::seal::{base64url, hmac};
+use crate::domain::ids::AccountId;
 use crate::domain::source::network;
 use crate::domain::time::Timestamp;
 
@@ -16,11 +20,16 @@ const HOUR_MS: i64 = 3_600_000;
 const ROWS: usize = 10_000;
 /// What stands for the source then.
 const MANY: &str = "many";
+/// Rows that further names share then, for each event and outcome. Names with an account and others share them alike, so
+/// they hold no account.
+const SHARED: u64 = 1_000;
 
 /// The rows of this hour. Each process has its own: no node waits for a row of another, which may be frozen.
 #[derive(Debug)]
 pub(super) struct Merging {
     process: String,
+    /// By it a typed name becomes part of a key: who reads the table learns no name, and can't guess at one.
+    secret: Zeroizing<[u8; 32]>,
     hour: Mutex<Hour>,
     hasher: RandomState,
 }
@@ -37,26 +46,44 @@ pub(super) struct Place<'a> {
     pub(super) key: String,
     /// The source to write in it.
     pub(super) source: &'a str,
+    /// The account to write in it.
+    pub(super) account: Option<AccountId>,
 }
 
 impl Default for Merging {
     fn default() -> Self {
         let (hour, hasher) = (Mutex::default(), RandomState::new());
-        Self { process: random::alphanumeric(8), hour, hasher }
+        Self { process: random::alphanumeric(8), secret: Zeroizing::new(random::bytes()), hour, hasher }
     }
 }
 
 impl Merging {
+    /// The row of an outcome that concerns a proven account, or none.
     pub(super) fn place<'a>(&self, entry: &Entry<'a>, now: Timestamp) -> Place<'a> {
         let hour = now.0.div_euclid(HOUR_MS);
-        let network =
-            entry.source.parse().map_or_else(|_| entry.source.to_owned(), |ip| network(ip).to_string());
-        let key = self.key(hour, entry, &network);
+        let key = self.key(hour, entry, &network_of(entry.source));
         if self.has_room(hour, &key) {
-            Place { key, source: entry.source }
+            Place { key, source: entry.source, account: entry.account }
         } else {
-            Place { key: self.key(hour, entry, MANY), source: MANY }
+            Place { key: self.key(hour, entry, MANY), source: MANY, account: entry.account }
         }
+    }
+
+    /// The row of an outcome that was brought about by typing a name. It is the name's own, whether or not an account has
+    /// the name: two names never wait for one row.
+    pub(super) fn place_of_name<'a>(&self, entry: &Entry<'a>, name: &str, now: Timestamp) -> Place<'a> {
+        let hour = now.0.div_euclid(HOUR_MS);
+        let mac = hmac(self.secret.as_slice(), &[&hour.to_be_bytes(), name.as_bytes()]);
+        let about = base64url(&mac[..16]);
+        let key = [self.key(hour, entry, &network_of(entry.source)), about].join("/");
+        if self.has_room(hour, &key) {
+            return Place { key, source: entry.source, account: entry.account };
+        }
+        let shared =
+            mac.iter().skip(16).take(8).fold(0_u64, |all, byte| all << 8 | u64::from(*byte)) % SHARED;
+        let anybody = Entry { account: None, device: None, ..*entry };
+        let key = [self.key(hour, &anybody, MANY), shared.to_string()].join("/");
+        Place { key, source: MANY, account: None }
     }
 
     fn key(&self, hour: i64, entry: &Entry<'_>, network: &str) -> String {
@@ -80,10 +107,13 @@ impl Merging {
     }
 }
 
+fn network_of(source: &str) -> String {
+    source.parse().map_or_else(|_| source.to_owned(), |ip| network(ip).to_string())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::ids::AccountId;
 
     const NOW: Timestamp = Timestamp(1_795_305_600_000);
 
@@ -116,5 +146,42 @@ mod tests {
             merging.place(&entry(1, "198.51.100.1"), Timestamp(NOW.0 + HOUR_MS)).source,
             "198.51.100.1"
         );
+    }
+
+    fn named(account: Option<i64>, source: &str) -> Entry<'_> {
+        Entry { account: account.map(AccountId), ..entry(0, source) }
+    }
+
+    #[test]
+    fn each_name_has_a_row_whether_or_not_an_account_has_it() {
+        let merging = Merging::default();
+        let key = |account, source, name, now| merging.place_of_name(&named(account, source), name, now).key;
+        for account in [None, Some(1)] {
+            let ann = key(account, "2001:db8::1", "ann", NOW);
+            assert_eq!(ann, key(account, "2001:db8::2", "ann", NOW));
+            assert_ne!(ann, key(account, "2001:db8::1", "bob", NOW));
+            assert_ne!(ann, key(account, "192.0.2.1", "ann", NOW));
+            assert!(!ann.contains("ann"));
+            let next = key(account, "2001:db8::1", "ann", Timestamp(NOW.0 + HOUR_MS));
+            assert_ne!(
+                ann.rsplit('/').next(),
+                next.rsplit('/').next(),
+                "a name is not found again in the next hour"
+            );
+        }
+        let elsewhere = Merging::default().place_of_name(&named(None, "192.0.2.1"), "ann", NOW).key;
+        assert_ne!(key(None, "192.0.2.1", "ann", NOW).rsplit('/').next(), elsewhere.rsplit('/').next());
+    }
+
+    #[test]
+    fn a_flood_of_names_makes_so_many_rows_and_then_those_with_an_account_share_them_with_others() {
+        let merging = Merging::default();
+        let place = |account, name: &str| merging.place_of_name(&named(account, "192.0.2.1"), name, NOW);
+        let first = place(Some(1), "ann").key;
+        let rows: HashSet<String> = (0..5 * ROWS).map(|n| place(None, &n.to_string()).key).collect();
+        assert_eq!(rows.len(), ROWS - 1 + usize::try_from(SHARED).unwrap());
+        assert_eq!(place(Some(1), "ann").key, first);
+        let (known, unknown) = (place(Some(2), "bob"), place(None, "bob"));
+        assert_eq!((known.key, known.account, known.source), (unknown.key, None, MANY));
     }
 }
