@@ -12,7 +12,7 @@ use dashmap::mapref::entry::Entry;
 
 use super::mailbox::{Mailbox, Notice};
 use crate::domain::ids::DeviceId;
-use crate::domain::source::{neighbourhood, network};
+use crate::domain::source::Compact;
 
 /// Sockets are told to come back elsewhere in so many waves at most, and so many of them at a time at least.
 const WAVES: u32 = 16;
@@ -29,7 +29,7 @@ const MOST_LEAVING: usize = 64;
 #[derive(Debug, Default)]
 pub(crate) struct Sockets {
     all: DashMap<u64, Seated>,
-    by_source: DashMap<IpAddr, u64>,
+    by_source: DashMap<Compact, u64>,
     /// Places that any socket may take.
     common: AtomicUsize,
     /// Places that are kept for phones.
@@ -43,8 +43,7 @@ pub(crate) struct Sockets {
 #[derive(Debug)]
 struct Seated {
     mailbox: Arc<Mailbox>,
-    /// The /24 or /48 that it comes from, as [`key`] has it.
-    neighbourhood: u64,
+    source: Compact,
 }
 
 /// A socket's place; leaves it when dropped.
@@ -52,10 +51,16 @@ struct Seated {
 pub(crate) struct Seat {
     sockets: Arc<Sockets>,
     id: u64,
-    source: IpAddr,
-    is_kept: bool,
-    /// The device that a kept place went to.
-    device: Option<DeviceId>,
+    source: Compact,
+    share: Share,
+}
+
+/// Out of which places a seat is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Share {
+    Common,
+    /// One that is kept for phones, and the device that it went to.
+    Kept(Option<DeviceId>),
 }
 
 /// Why there is no place for a socket.
@@ -77,45 +82,47 @@ impl Sockets {
         per_source: Option<u64>,
         total: Option<usize>,
     ) -> Result<Seat, Full> {
-        let source = network(source);
+        let source = Compact::network(source);
         let mut of_source = self.by_source.entry(source).or_insert(0);
         if *of_source >= per_source.unwrap_or(u64::MAX) {
             return Err(Full::Source);
         }
         *of_source += 1;
         drop(of_source);
-        let Some(is_kept) = self.admit(source, total.unwrap_or(usize::MAX)) else {
+        let Some(share) = self.admit(source, total.unwrap_or(usize::MAX)) else {
             self.give_back(source);
             return Err(Full::All);
         };
         let id = self.next.fetch_add(1, Ordering::Relaxed);
-        Ok(Seat { sockets: self.clone(), id, source, is_kept, device: None })
+        Ok(Seat { sockets: self.clone(), id, source, share })
     }
 
-    /// Whether the place is one of those kept for phones; `None` when there is none at all.
-    fn admit(&self, newcomer: IpAddr, total: usize) -> Option<bool> {
+    /// Which place there is for a newcomer, if any.
+    fn admit(&self, newcomer: Compact, total: usize) -> Option<Share> {
         let kept = total / KEPT_SHARE;
         if take_below(&self.common, total - kept) {
-            return Some(false);
+            return Some(Share::Common);
         }
         if self.displace_for(newcomer) {
             self.common.fetch_add(1, Ordering::AcqRel);
-            return Some(false);
+            return Some(Share::Common);
         }
-        take_below(&self.kept, kept).then_some(true)
+        take_below(&self.kept, kept).then_some(Share::Kept(None))
     }
 
     /// Asks a socket to make room for one of `newcomer`'s network; whether there is one.
-    fn displace_for(&self, newcomer: IpAddr) -> bool {
+    fn displace_for(&self, newcomer: Compact) -> bool {
         if self.leaving.load(Ordering::Acquire) >= MOST_LEAVING {
             return false;
         }
-        let mut sizes: HashMap<u64, u64> = HashMap::new();
-        self.by_source.iter().for_each(|of| *sizes.entry(key(*of.key())).or_default() += *of.value());
-        let size = |of: u64| sizes.get(&of).copied().unwrap_or(0);
-        let own = size(key(newcomer));
-        let may_go = |seated: &Seated| size(seated.neighbourhood) > own && seated.mailbox.may_be_displaced();
-        let rank = |id: u64, seated: &Seated| (size(seated.neighbourhood), id);
+        let mut sizes: HashMap<Compact, u64> = HashMap::new();
+        self.by_source
+            .iter()
+            .for_each(|of| *sizes.entry(of.key().neighbourhood()).or_default() += *of.value());
+        let size = |of: Compact| sizes.get(&of.neighbourhood()).copied().unwrap_or(0);
+        let own = size(newcomer);
+        let may_go = |seated: &Seated| size(seated.source) > own && seated.mailbox.may_be_displaced();
+        let rank = |id: u64, seated: &Seated| (size(seated.source), id);
         let candidates = self.all.iter().filter(|seated| may_go(seated.value()));
         let Some((_, chosen)) = candidates.map(|seated| rank(*seated.key(), &seated)).max() else {
             return false;
@@ -152,7 +159,7 @@ impl Sockets {
         }
     }
 
-    fn give_back(&self, source: IpAddr) {
+    fn give_back(&self, source: Compact) {
         less_one(&self.by_source, source);
     }
 }
@@ -160,7 +167,7 @@ impl Sockets {
 impl Seat {
     /// Makes the socket reachable.
     pub(crate) fn sit(&self, mailbox: Arc<Mailbox>) {
-        let seated = Seated { mailbox, neighbourhood: key(self.source) };
+        let seated = Seated { mailbox, source: self.source };
         self.sockets.all.insert(self.id, seated);
     }
 
@@ -171,22 +178,22 @@ impl Seat {
 
     /// Whether the place is one of those that are kept for phones.
     pub(crate) fn is_kept(&self) -> bool {
-        self.is_kept
+        matches!(self.share, Share::Kept(_))
     }
 
     /// Gives a kept place to a device that became `ready`; false when it holds as many as it may.
     pub(crate) fn give_to(&mut self, device: DeviceId) -> bool {
-        if self.device == Some(device) {
-            return true;
+        match self.share {
+            Share::Kept(Some(own)) if own != device => less_one(&self.sockets.kept_by_device, own),
+            Share::Kept(None) => {}
+            Share::Kept(Some(_)) | Share::Common => return true,
         }
-        if let Some(before) = self.device.take() {
-            less_one(&self.sockets.kept_by_device, before);
-        }
+        self.share = Share::Kept(None);
         let mut held = self.sockets.kept_by_device.entry(device).or_insert(0);
         let has_room = *held < KEPT_PER_DEVICE;
         if has_room {
             *held += 1;
-            self.device = Some(device);
+            self.share = Share::Kept(Some(device));
         }
         has_room
     }
@@ -198,9 +205,9 @@ impl Drop for Seat {
         if removed.is_some_and(|(_, seated)| seated.mailbox.is_displaced()) {
             self.sockets.leaving.fetch_sub(1, Ordering::AcqRel);
         }
-        let places = if self.is_kept { &self.sockets.kept } else { &self.sockets.common };
+        let places = if self.is_kept() { &self.sockets.kept } else { &self.sockets.common };
         places.fetch_sub(1, Ordering::AcqRel);
-        if let Some(device) = self.device {
+        if let Share::Kept(Some(device)) = self.share {
             less_one(&self.sockets.kept_by_device, device);
         }
         self.sockets.give_back(self.source);
@@ -222,17 +229,6 @@ fn less_one<K: Eq + std::hash::Hash, N: std::ops::SubAssign + PartialEq + From<u
         *count.get_mut() -= N::from(1);
         if *count.get() == N::from(0) {
             count.remove();
-        }
-    }
-}
-
-/// The /24 or /48 of an address in eight bytes: each socket that waits holds one.
-fn key(address: IpAddr) -> u64 {
-    match neighbourhood(address) {
-        IpAddr::V4(v4) => v4.to_bits().into(),
-        IpAddr::V6(v6) => {
-            let [a, b, c, ..] = v6.segments().map(u64::from);
-            (1 << 63) | (a << 32) | (b << 16) | c
         }
     }
 }
@@ -299,13 +295,5 @@ mod tests {
         assert!(kept[4].0.give_to(DeviceId(8)));
         drop((common, kept));
         assert!(sockets.kept_by_device.is_empty() && sockets.len() == 0);
-    }
-
-    #[test]
-    fn a_neighbourhood_has_one_key() {
-        assert_eq!(key(at("192.0.2.1")), key(at("192.0.2.254")));
-        assert_eq!(key(at("2001:db8:1:2::1")), key(at("2001:db8:1:3::1")));
-        assert_ne!(key(at("2001:db8:1:2::1")), key(at("2001:db8:2:2::1")));
-        assert_ne!(key(at("0.0.2.1")), key(at("::2:0:0:0:0:1")));
     }
 }

@@ -9,7 +9,7 @@ use parking_lot::Mutex;
 use tokio::sync::Notify;
 
 use crate::domain::networks::Networks;
-use crate::domain::source::network;
+use crate::domain::source::Compact;
 
 /// All connections. Those of declared proxies are counted in all, not by source: they speak for many.
 #[derive(Debug)]
@@ -24,7 +24,7 @@ pub(crate) struct Crowd {
 #[derive(Debug, Default)]
 struct State {
     count: usize,
-    by_source: HashMap<IpAddr, u64>,
+    by_source: HashMap<Compact, u64>,
     /// Those that are not upgraded to a socket, by number, and how each is told to end.
     plain: Networks<u64>,
     ends: HashMap<u64, Arc<Notify>>,
@@ -36,7 +36,7 @@ struct State {
 pub(crate) struct Place {
     crowd: Arc<Crowd>,
     /// `None` when it is not counted by source.
-    source: Option<IpAddr>,
+    source: Option<Compact>,
 }
 
 /// A connection that serves requests: it may be ended to make room for another network's. Upgraded sockets have their own
@@ -60,14 +60,14 @@ impl Crowd {
     pub(super) fn enter(self: &Arc<Self>, peer: IpAddr) -> Option<(Place, Option<Plain>)> {
         let peer = peer.to_canonical();
         let is_proxy = self.proxies.iter().any(|net| net.contains(&peer));
-        let source = network(peer);
+        let source = Compact::network(peer);
         let mut state = self.state.lock();
         let most = self.per_source.filter(|_| !is_proxy).unwrap_or(u64::MAX);
         if state.by_source.get(&source).is_some_and(|count| *count >= most) {
             return None;
         }
         if self.total.is_some_and(|total| state.count >= total) {
-            state.make_room_for(source)?;
+            state.make_room_for(peer)?;
         }
         state.count += 1;
         let is_counted = !is_proxy && self.per_source.is_some();
@@ -78,9 +78,9 @@ impl Crowd {
         let plain = (!is_proxy).then(|| {
             let (number, end) = (state.next, Arc::new(Notify::new()));
             state.next += 1;
-            state.plain.join(source, number);
+            state.plain.join(peer, number);
             state.ends.insert(number, end.clone());
-            Plain { crowd: self.clone(), source, number, end }
+            Plain { crowd: self.clone(), source: peer, number, end }
         });
         Some((Place { crowd: self.clone(), source: is_counted.then_some(source) }, plain))
     }

@@ -10,5 +10,5 @@ mod tls;
 pub(crate) use crowd::Crowd;
 pub(crate) use serve::{Connections, free_connections, free_files, serve};
 pub(crate) use source::{Origins, Peer, client_address};
-pub(crate) use stream::Stream;
+pub(crate) use stream::{Parked, Stream};
 pub(crate) use tls::acceptor;

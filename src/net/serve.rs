@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::http::StatusCode;
+use axum::http::header::UPGRADE;
+use axum::http::{Method, StatusCode};
 use axum::response::{IntoResponse as _, Response};
 use futures_util::future::BoxFuture;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -133,7 +134,13 @@ impl hyper::service::Service<hyper::Request<hyper::body::Incoming>> for Tagged {
 
     fn call(&self, mut request: hyper::Request<hyper::body::Incoming>) -> Self::Future {
         request.extensions_mut().insert(self.peer);
-        let task = self.tracker.spawn(tower_service::Service::call(&mut self.app.clone(), request));
+        let is_upgrade = request.method() == Method::GET && request.headers().contains_key(UPGRADE);
+        let answer = tower_service::Service::call(&mut self.app.clone(), request);
+        // A handshake guesses nothing, and ten thousand tasks of them at once would leave holes in the memory.
+        if is_upgrade {
+            return Box::pin(answer);
+        }
+        let task = self.tracker.spawn(answer);
         Box::pin(async move {
             task.await.unwrap_or_else(|died| {
                 tracing::error!(error = %died, "a request's task has died");

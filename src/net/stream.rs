@@ -1,4 +1,4 @@
-//! A connection, plain or over TLS, as one type: a parked socket gets it back from hyper by this name.
+//! A connection, plain or over TLS, as one type: hyper hands it over to a socket by this name.
 
 use std::future::Future as _;
 use std::io;
@@ -13,15 +13,20 @@ use tokio_rustls::server::TlsStream;
 
 use super::crowd::Place;
 
-/// An accepted connection.
+/// An accepted connection that serves requests.
 pub(crate) struct Stream {
-    kind: Kind,
-    /// How long the peer may read nothing of what waits for it; `None` for ever.
-    write_timeout: Option<Duration>,
+    inner: Parked,
+    /// How long the peer may read nothing of what waits for it.
+    write_timeout: Duration,
     /// Runs while the peer reads nothing.
     blocked: Option<Pin<Box<Sleep>>>,
-    /// Boxed: a connection that is not counted, or that waits as a socket, pays a pointer.
-    _place: Box<Place>,
+}
+
+/// A connection that waits as a socket. It has no write timeout: a socket notices by its pings that its peer reads
+/// nothing, and each byte counts here.
+pub(crate) struct Parked {
+    kind: Kind,
+    _place: Place,
 }
 
 pub(super) enum Kind {
@@ -31,20 +36,21 @@ pub(super) enum Kind {
 
 impl Stream {
     pub(super) fn new(kind: Kind, write_timeout: Duration, place: Place) -> Self {
-        Self { kind, write_timeout: Some(write_timeout), blocked: None, _place: Box::new(place) }
+        Self { inner: Parked { kind, _place: place }, write_timeout, blocked: None }
     }
 
-    /// Ends the write timeout: a socket notices by its pings that its peer reads nothing.
-    pub(crate) fn without_write_timeout(self) -> Self {
-        Self { write_timeout: None, blocked: None, ..self }
+    /// Ends the write timeout.
+    pub(crate) fn park(self) -> Parked {
+        self.inner
     }
 
     /// Fails what has been pending for too long.
     fn timed<T>(&mut self, cx: &mut Context<'_>, polled: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
-        let Some(timeout) = self.write_timeout.filter(|_| polled.is_pending()) else {
+        if polled.is_ready() {
             self.blocked = None;
             return polled;
-        };
+        }
+        let timeout = self.write_timeout;
         let blocked = self.blocked.get_or_insert_with(|| Box::pin(tokio::time::sleep(timeout)));
         blocked.as_mut().poll(cx).map(|()| Err(io::ErrorKind::TimedOut.into()))
     }
@@ -65,7 +71,7 @@ macro_rules! either {
     };
 }
 
-impl AsyncRead for Stream {
+impl AsyncRead for Parked {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -75,19 +81,43 @@ impl AsyncRead for Stream {
     }
 }
 
+impl AsyncWrite for Parked {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        either!(self, stream => stream.poll_write(cx, buf))
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        either!(self, stream => stream.poll_flush(cx))
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        either!(self, stream => stream.poll_shutdown(cx))
+    }
+}
+
+impl AsyncRead for Stream {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.inner).poll_read(cx, buf)
+    }
+}
+
 impl AsyncWrite for Stream {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        let polled = either!(self, stream => stream.poll_write(cx, buf));
+        let polled = Pin::new(&mut self.inner).poll_write(cx, buf);
         self.timed(cx, polled)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let polled = either!(self, stream => stream.poll_flush(cx));
+        let polled = Pin::new(&mut self.inner).poll_flush(cx);
         self.timed(cx, polled)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let polled = either!(self, stream => stream.poll_shutdown(cx));
+        let polled = Pin::new(&mut self.inner).poll_shutdown(cx);
         self.timed(cx, polled)
     }
 }

@@ -18,7 +18,7 @@ use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use super::Front;
 use super::socket::Socket;
 use crate::broker::{Full, Mailbox, Seat};
-use crate::net::{Peer, Stream, client_address};
+use crate::net::{Parked, Peer, Stream, client_address};
 
 /// Seconds after which a client that found no place may try again.
 const COME_BACK: &str = "10";
@@ -59,8 +59,10 @@ pub(super) async fn upgrade(
         // A short task of its own: what the upgrade needs is gone before the socket begins to wait.
         let Ok(upgraded) = upgrade.await else { return };
         let Ok(parts) = upgraded.downcast::<TokioIo<Stream>>() else { return };
-        let socket = open(&front, source, seat, parts.io.into_inner().without_write_timeout());
-        front.tracker.spawn(socket.run(parts.read_buf));
+        let mut socket = open(&front, source, seat, parts.io.into_inner().park());
+        if socket.feed(&parts.read_buf).is_ok() {
+            front.tracker.spawn(socket.run());
+        }
     });
     let head = [(CONNECTION, "Upgrade"), (UPGRADE, "websocket"), (SEC_WEBSOCKET_ACCEPT, accept.as_str())];
     (StatusCode::SWITCHING_PROTOCOLS, head).into_response()
@@ -77,7 +79,7 @@ fn log_refused_origin(front: &Front) {
     }
 }
 
-fn open(front: &Front, source: std::net::IpAddr, seat: Seat, stream: Stream) -> Socket<Stream> {
+fn open(front: &Front, source: std::net::IpAddr, seat: Seat, stream: Parked) -> Socket<Parked> {
     let (clock, config) = (&front.broker.auth.clock, &front.broker.auth.config.socket);
     // Spread out over the interval: sockets that came together are not pinged together.
     let spread = config.ping_every.mul_f64(f64::from(u8::try_from(seat.id() % 256).unwrap_or(0)) / 512.0);

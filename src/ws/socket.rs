@@ -84,20 +84,25 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Socket<S> {
         }
     }
 
-    /// Runs the socket until it is gone. `early` came together with the handshake.
-    pub(super) async fn run(mut self, early: impl AsRef<[u8]> + Send) {
+    /// Takes in what came together with the handshake.
+    pub(super) fn feed(&mut self, early: &[u8]) -> Result<(), Gone> {
         let mut texts = Vec::new();
-        if self.frames.feed(early.as_ref(), &mut texts).is_err() {
-            return;
-        }
-        drop(early);
+        self.frames.feed(early, &mut texts)?;
         if !texts.is_empty() {
             self.waiting.get_or_insert_default().texts.extend(texts);
         }
-        while let Ok(event) = poll_fn(|cx| self.poll(cx)).await {
-            // Boxed, so that a waiting socket does not pay for what a message needs while it is handled.
-            if Box::pin(self.handle(event)).await.is_break() {
-                return;
+        Ok(())
+    }
+
+    /// Runs the socket until it is gone. A block rather than an `async fn`, whose future would hold the socket twice.
+    #[expect(clippy::manual_async_fn, reason = "a waiting socket would cost twice as much")]
+    pub(super) fn run(mut self) -> impl Future<Output = ()> + Send {
+        async move {
+            while let Ok(event) = poll_fn(|cx| self.poll(cx)).await {
+                // Boxed, so that a waiting socket does not pay for what a message needs while it is handled.
+                if Box::pin(self.handle(event)).await.is_break() {
+                    return;
+                }
             }
         }
     }

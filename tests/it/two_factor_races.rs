@@ -47,8 +47,9 @@ async fn one_code_raced_two_hundred_times_signs_in_once() {
         let right = code(&right);
         let answers = join_all(browsers.iter_mut().map(|browser| browser.post(path, &right))).await;
         assert_eq!(succeeded(&answers), 1, "{path}");
-        // A code that was right, once, is not held against anybody.
-        assert!(answers.iter().all(|answer| [200, 400, 401].contains(&answer.status)), "{path}");
+        // A code that was right, once, is not held against the account. A slow machine turns some requests away (503).
+        let statuses: Vec<_> = answers.iter().map(|answer| answer.status).collect();
+        assert!(statuses.iter().all(|status| [200, 400, 401, 503].contains(status)), "{path}: {statuses:?}");
     }
 }
 
