@@ -259,6 +259,39 @@ fn every_error_code_is_in_the_protocol() {
     assert!(missing.is_empty(), "{missing:?}");
 }
 
+/// The texts between quotation marks in a source, its tests left out.
+fn literals(path: &Path) -> Vec<String> {
+    let text = fs::read_to_string(path).unwrap();
+    let code = text.split("#[cfg(test)]").next().unwrap_or_default().lines();
+    let code = code.filter(|line| !line.trim_start().starts_with("//")).collect::<Vec<_>>().join("\n");
+    code.split('"').skip(1).step_by(2).map(str::to_owned).collect()
+}
+
+#[test]
+fn every_message_and_close_code_of_the_socket_is_in_the_protocol() {
+    let (protocol, socket) = (read("static/docs/protocol.md"), root().join("src/ws"));
+    // Attributes of serde are no messages.
+    let is_message = |text: &String| !text.contains("::") && text != "camelCase";
+    let messages: Vec<String> = literals(&socket.join("wire.rs")).into_iter().filter(is_message).collect();
+    let missing: Vec<&String> = messages.iter().filter(|text| !protocol.contains(text.as_str())).collect();
+    assert!(missing.is_empty() && messages.len() > 30, "{missing:?} of {messages:?}");
+    let code = fs::read_to_string(socket.join("socket.rs")).unwrap();
+    let codes = code.split("CloseCode::Library(").skip(1).map(|rest| &rest[..4]);
+    let missing: Vec<&str> = codes.filter(|code| !protocol.contains(&format!("| {code} |"))).collect();
+    assert!(missing.is_empty(), "{missing:?}");
+}
+
+#[test]
+fn every_code_of_the_better_auth_api_is_in_its_document() {
+    let document = read("static/docs/protocol-http.md");
+    let is_code = |text: &String| text.len() > 4 && text.bytes().all(|b| b.is_ascii_uppercase() || b == b'_');
+    let codes = files(&root().join("src/http/two_factor"), "rs").into_iter().flat_map(|file| literals(&file));
+    let codes: BTreeSet<String> = codes.filter(is_code).collect();
+    let missing: Vec<&String> =
+        codes.iter().filter(|code| !document.contains(&format!("`{code}`"))).collect();
+    assert!(missing.is_empty() && codes.len() > 20, "{missing:?} of {codes:?}");
+}
+
 #[test]
 fn every_route_is_in_the_protocol() {
     let pages = root().join("src/http/pages.rs");
