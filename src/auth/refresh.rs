@@ -38,11 +38,11 @@ impl Fresh {
     }
 }
 
-/// Of how many tokens in a row two networks may get the successor at nearly the same time, less one. Two tabs mostly share a
-/// network, and a lost answer is repeated on another one once in a while, not each time. After that the second network gets
-/// none until the grace is over, and the session goes on: the tabs of a browser with an IPv4 and an IPv6 address go on with
-/// what the first of them got. Two parties can't: the second one has a token that was used, or takes the first one's away,
-/// and either shows it.
+/// For the last of so many tokens in a row that two networks show at nearly the same time, the second network gets no
+/// successor until the grace is over. A lost answer is repeated on another network once in a while, not each time. The
+/// session goes on: tabs of one browser, one on IPv4 and one on IPv6, share what the first of them got. Two parties can't
+/// both go on: the second either shows its old token once the successor was used, or gets another successor after the
+/// grace, which revokes that of the first.
 const SHARED_IN_A_ROW: u32 = 3;
 
 /// What a refresh token led to; a session that was ended for it is a value, since it has to stay ended.

@@ -1,8 +1,8 @@
 //! Sessions that were found to live a moment ago: their requests, and no others, wait in the line of their account.
 //!
-//! A token that is rightly signed may be of a session that has ended. Who holds such a one must not stand in the line of
-//! the account's owner; only a look at the store tells, and that look waits in the line of the network. So that many
-//! requests of one session don't fill that line, a session that was found there is remembered for a while.
+//! A token that is rightly signed may be of a session that has ended, and its holder must not keep the account's owner
+//! waiting. Only a look at the store shows which it is, so that look waits in the line of the network. A session that was
+//! found to live is remembered for a while, so that many requests of it don't fill that line.
 
 use std::collections::HashMap;
 use std::time::Duration;

@@ -59,11 +59,16 @@ impl Broker {
             let look = self.auth.store.read(move |tx| Box::pin(sweep::idle_devices(tx, after, now))).await?;
             // Behind the last one the next round begins anew.
             *device = look.last.unwrap_or(0);
+            if look.last.is_none() {
+                break;
+            }
             let idle = look.idle;
-            let removed = self
-                .under_lease(move |tx| Box::pin(async move { sweep::remove_devices(tx, &idle).await }))
-                .await?;
-            if look.last.is_none() || removed.is_none() {
+            if idle.is_empty() {
+                continue;
+            }
+            let remove =
+                self.under_lease(move |tx| Box::pin(async move { sweep::remove_devices(tx, &idle).await }));
+            if remove.await?.is_none() {
                 break;
             }
         }

@@ -26,9 +26,8 @@ pub(crate) struct Size {
     pub(crate) longest: Duration,
 }
 
-/// How long a wait that may not be turned away lasts at most. Longer than it takes all sockets that there may be to have
-/// their turn, as long as what is behind the gate answers at all; and short enough that a socket whose store does not answer
-/// is closed, and its client comes back, before its pings would have said so.
+/// How long a wait that may not be turned away lasts at most. Long enough for every socket of a node to have its turn while
+/// the store answers; short enough that a client whose socket waits for a store that is away comes back soon.
 pub(crate) const LONGEST: Duration = Duration::from_secs(60);
 
 /// Gives turns; clones share them.

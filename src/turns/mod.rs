@@ -39,8 +39,7 @@ struct Asker {
 enum Patience {
     /// Turned away when too many wait, or after the time that the gate sets: the client of a request comes back.
     Short,
-    /// Waits however many wait, until a time by which something must be broken: nobody repeats a notice, nor the server's
-    /// own work.
+    /// Waits however many wait, for up to [`LONGEST`]: no client repeats a notice or the server's own work.
     Long,
 }
 

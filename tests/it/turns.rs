@@ -180,6 +180,27 @@ async fn four_hundred_requests_at_once_with_one_token_keep_nobody_from_logging_i
     }
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn four_hundred_requests_at_once_with_a_token_that_is_over_keep_its_owner_from_nothing() {
+    let server = Server::start(&[("SERVER__TRUSTED_PROXIES", "127.0.0.1")]).await;
+    let ann = server.person("ann").await;
+    let stolen = ann.post("login", &json!({})).await.token();
+    server.http.post_as(&stolen, "/api/v1/auth/logout", &json!({})).await.expect(204);
+    let [with_stolen, with_own] =
+        [(stolen, "203.0.113.7"), (ann.token.clone(), "198.51.100.1")].map(|(token, from)| Ask {
+            method: "GET",
+            path: "/dashboard/devices",
+            token: Some(token),
+            from: Some(from),
+            body: None,
+        });
+    let flood = Flood::begin(&server, 400, &with_stolen).await;
+    let answers = join_all((0..30).map(|_| with_own.send(&server.http))).await;
+    let statuses = flood.end().await;
+    assert!(answers.iter().all(|answer| answer.status == 200), "{answers:?}");
+    assert!(statuses.keys().all(|status| [401, 503].contains(status)), "{statuses:?}");
+}
+
 /// Nobody else is there: all of it is done.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn what_one_address_or_one_account_asks_for_at_once_is_done_while_nobody_else_waits() {
