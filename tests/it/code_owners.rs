@@ -72,6 +72,26 @@ async fn a_code_mailed_for_one_account_is_none_of_its_siblings() {
 }
 
 #[tokio::test]
+async fn a_code_sent_for_a_sibling_account_a_moment_ago_keeps_none_of_the_owner_s_from_being_sent() {
+    for by_address in [false, true] {
+        let server = Server::start(&[]).await;
+        let (ann, stranger) = (with_mail(&server, "p", "ann").await, with_mail(&server, "d", "ann").await);
+        for _ in 0..5 {
+            post(&server, "login", &naming(&stranger.email, &json!({"type": "d"}))).await.expect(202);
+        }
+        assert_eq!(codes(&server, &ann.email).await.len(), 1);
+        if by_address {
+            ask(&server, &ann.email).await;
+        } else {
+            post(&server, "login", &naming(&ann.email, &json!({"type": "p"}))).await.expect(202);
+        }
+        let all = codes(&server, &ann.email).await;
+        assert_eq!(all.len(), 2);
+        opens(&ann, &all[1]).await;
+    }
+}
+
+#[tokio::test]
 async fn wrong_tries_at_a_sibling_account_leave_the_owner_s_code_alive() {
     let server = Server::start(&[]).await;
     let ann = with_mail(&server, "p", "ann").await;
