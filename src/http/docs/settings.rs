@@ -87,7 +87,7 @@ mod tests {
 
     #[test]
     fn every_line_of_the_shipped_settings_is_on_the_page() {
-        let page = document().body.replace("&gt;", ">").replace("<code>", "`");
+        let page = document().body.replace("&gt;", ">").replace("&lt;", "<").replace("<code>", "`");
         let page = page.replace("</code>", "`").replace("<wbr>", "");
         for line in DEFAULTS.lines().filter(|line| !line.is_empty() && !line.starts_with('[')) {
             let text = match line.split_once(" = ") {
