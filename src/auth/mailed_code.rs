@@ -2,8 +2,6 @@
 
 mod send;
 
-use subtle::ConstantTimeEq as _;
-
 use crate::crypto::root::RootKeys;
 use crate::crypto::seal::digest;
 use crate::domain::account::{Account, Email};
@@ -78,10 +76,9 @@ pub(super) async fn attempt(
     mailed_codes::take_turn(tx, &purpose.turn(root, &account.email), now).await?;
     let subject = purpose.subject(account.uuid);
     let codes = mailed_codes::newest(tx, &subject, now).await?;
-    let hashes = code_hashes(root, &subject, code);
-    let is_it = |kept: &Mailed| hashes.iter().fold(false, |is, hash| is | bool::from(kept.hash.ct_eq(hash)));
     let is_among = |wanted: &dyn Fn(&Mailed) -> bool| {
-        codes.iter().filter(|kept| wanted(kept)).fold(false, |found, kept| found | is_it(kept))
+        let wanted = codes.iter().filter(|kept| wanted(kept));
+        wanted.fold(false, |found, kept| found | is_of(root, &subject, code, kept))
     };
     if is_among(&|kept| kept.is_live(now)) && mailed_codes::spend(tx, &subject, now).await? {
         return Ok(Tried::Right);
@@ -159,9 +156,9 @@ fn code_hash(root: &RootKeys, subject: &Subject, code: &OneTimeCode) -> [u8; 32]
     root.mac(HASH, &[subject, code.expose().as_bytes()])
 }
 
-/// How it may be kept, if the root key was rotated since.
-fn code_hashes(root: &RootKeys, subject: &Subject, code: &OneTimeCode) -> Vec<[u8; 32]> {
-    root.macs(HASH, &[subject, code.expose().as_bytes()])
+/// Whether a kept code is this one, also if the root key was rotated since.
+fn is_of(root: &RootKeys, subject: &Subject, code: &OneTimeCode, kept: &Mailed) -> bool {
+    root.verify(HASH, &[subject, code.expose().as_bytes()], &kept.hash)
 }
 
 /// The digits that belong to a nonce: derived, so that a code can be mailed again without being kept.
@@ -173,7 +170,7 @@ fn new_code(root: &RootKeys, nonce: &Nonce) -> OneTimeCode {
 fn code_of(root: &RootKeys, subject: &Subject, kept: &Mailed) -> Option<OneTimeCode> {
     let candidates = root.macs(DIGITS, &[kept.nonce.as_ref()?]);
     let mut codes = candidates.iter().map(digits);
-    codes.find(|code| code_hashes(root, subject, code).contains(&kept.hash))
+    codes.find(|code| is_of(root, subject, code, kept))
 }
 
 fn digits(mac: &[u8; 32]) -> OneTimeCode {

@@ -140,3 +140,95 @@ fn both_databases_have_the_same_tables() {
     };
     assert_eq!(migrations("sqlite"), migrations("postgres"));
 }
+
+/// What the bytes by which a secret is known are called. The types of `domain/secret.rs` compare in constant time.
+const SECRETS: [&str; 6] = ["hash", "hashes", "mac", "macs", "digest", "hmac"];
+/// Calls that yield one, wherever they stand in a comparison.
+const YIELD_SECRETS: [&str; 5] = [".expose()", ".mac(", ".macs(", "digest(", "hmac("];
+/// What compares byte by byte up to the first difference, beside `==` and `!=`.
+const COMPARE: [&str; 6] = [".eq(", ".ne(", ".cmp(", ".starts_with(", ".ends_with(", ".contains("];
+
+/// The statements of a source, comments and tests aside: a line that goes on with an operator or a call belongs to the
+/// one before.
+fn statements(text: &str) -> Vec<String> {
+    let code = text.split("#[cfg(test)]\nmod ").next().unwrap_or_default();
+    let mut statements: Vec<String> = Vec::new();
+    for line in code.lines().map(str::trim).filter(|line| !line.starts_with("//")) {
+        let goes_on = ["==", "!=", "."].iter().any(|begin| line.starts_with(begin));
+        match statements.last_mut().filter(|_| goes_on) {
+            Some(last) => last.push_str(line),
+            None => statements.push(line.to_owned()),
+        }
+    }
+    statements
+}
+
+/// Whether a statement compares a secret otherwise than in constant time.
+fn compares_a_secret(statement: &str) -> bool {
+    statement.split("&&").flat_map(|part| part.split("||")).any(|part| {
+        let yields = YIELD_SECRETS.iter().any(|call| part.contains(call));
+        match part.split_once("==").or(part.split_once("!=")) {
+            Some((left, right)) => yields || ends_in_a_secret(left) || begins_with_a_secret(right),
+            None => COMPARE.iter().any(|call| {
+                part.split(call).skip(1).any(|argument| yields || begins_with_a_secret(argument))
+            }),
+        }
+    })
+}
+
+fn ends_in_a_secret(left: &str) -> bool {
+    let path = left.trim_end().trim_end_matches("()");
+    path.rsplit(|c| !is_of_name(c)).next().is_some_and(|name| SECRETS.contains(&name))
+}
+
+fn begins_with_a_secret(right: &str) -> bool {
+    let path = right.trim_start_matches([' ', '*', '&']);
+    let path = path.split(|c| !is_of_name(c) && c != '.').next().unwrap_or_default();
+    path.rsplit('.').next().is_some_and(|name| SECRETS.contains(&name))
+}
+
+fn is_of_name(c: char) -> bool {
+    c.is_alphanumeric() || c == '_'
+}
+
+#[test]
+fn a_comparison_of_a_secret_is_known_by_its_words() {
+    for bad in [
+        "if shown.expose() == kept {",
+        "kept.hash == hash",
+        "let is = known && hash != self.hash;",
+        "root.mac(PURPOSE, &[text]) == shown",
+        "text.starts_with(token.expose())",
+        "*kept.hash != *shown",
+        "hashes.contains(&kept.hash)",
+    ] {
+        assert!(compares_a_secret(bad), "{bad}");
+    }
+    for good in
+        ["tx.execute(END, [arg(hash.as_slice())]).await? == 1", "token == self.token", "mac.ct_eq(&shown)"]
+    {
+        assert!(!compares_a_secret(good), "{good}");
+    }
+}
+
+#[test]
+fn secrets_are_compared_in_constant_time() {
+    let is_test = |file: &Path| {
+        let path = file.display().to_string();
+        path.ends_with("tests.rs") || path.ends_with("vectors.rs") || path.contains("/broker/sim")
+    };
+    for file in files(&root().join("src"), "rs").into_iter().filter(|file| !is_test(file)) {
+        let text = fs::read_to_string(&file).unwrap();
+        for statement in statements(&text) {
+            assert!(!compares_a_secret(&statement), "{}: {statement}", file.display());
+        }
+        // What is derived compares field by field.
+        for item in text.split("#[derive(").skip(1) {
+            let (derived, item) = item.split_once(")]").unwrap();
+            let item =
+                item.split("\n}\n").next().unwrap_or_default().split("\n\n").next().unwrap_or_default();
+            let holds_secrets = item.contains("Zeroizing<");
+            assert!(!(derived.contains("PartialEq") && holds_secrets), "{}: {item}", file.display());
+        }
+    }
+}

@@ -94,16 +94,16 @@ impl Merging {
 
     /// Whether the row is one of the first of this hour.
     fn has_room(&self, hour: i64, key: &str) -> bool {
-        let hash = self.hasher.hash_one(key);
+        let row = self.hasher.hash_one(key);
         let mut rows = self.hour.lock();
         if rows.number != hour {
             *rows = Hour { number: hour, begun: HashSet::new() };
         }
         if rows.begun.len() < ROWS {
-            rows.begun.insert(hash);
+            rows.begun.insert(row);
             return true;
         }
-        rows.begun.contains(&hash)
+        rows.begun.contains(&row)
     }
 }
 
