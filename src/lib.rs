@@ -25,6 +25,7 @@
 //! | `http` | the routes, the pages, errors as responses | |
 //! | [`app`] | builds the parts; owns the task tracker and the stop signal | |
 //! | [`cli`] | the commands | |
+//! | `fuzz` | with the feature of that name and in tests: what fuzz targets run | |
 //!
 //! # What holds everywhere
 //!
@@ -42,6 +43,8 @@ pub mod clock;
 pub mod config;
 pub mod crypto;
 pub mod domain;
+#[cfg(any(test, feature = "fuzz"))]
+pub mod fuzz;
 mod http;
 mod mail;
 mod net;

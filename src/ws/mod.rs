@@ -37,3 +37,17 @@ pub(crate) fn routes(front: Front) -> Router {
 
 /// Where a socket's client is.
 type Source = IpAddr;
+
+/// Whether a text frame approves a login.
+#[cfg(any(test, feature = "fuzz"))]
+pub(crate) fn is_yes(text: &str) -> bool {
+    matches!(wire::parse(text), Ok(wire::Incoming::Answer { approved: true, .. }))
+}
+
+/// The texts in the bytes of a socket, up to the first breach of the protocol.
+#[cfg(any(test, feature = "fuzz"))]
+pub(crate) fn texts_of(parts: &[&[u8]]) -> Vec<String> {
+    let (mut frames, mut texts) = (frames::Frames::new(tokio::io::empty(), 8192), Vec::new());
+    let _ = parts.iter().try_for_each(|part| frames.feed(part, &mut texts));
+    texts
+}
