@@ -311,6 +311,16 @@ fn every_route_is_in_the_protocol() {
 }
 
 #[test]
+fn every_stage_of_the_tests_is_in_contributing() {
+    let run = read("tests/run");
+    let table = run.split_once("\nstages=(\n").unwrap().1.split_once("\n)").unwrap().0;
+    let contributing = read("static/docs/contributing.md");
+    let stages = table.lines().filter_map(|line| line.trim().strip_prefix('\'')?.split(' ').next());
+    let missing: Vec<&str> = stages.filter(|stage| !contributing.contains(&format!("`{stage}`"))).collect();
+    assert!(missing.is_empty(), "{missing:?}");
+}
+
+#[test]
 fn unsafe_code_is_forbidden() {
     let manifest = fs::read_to_string(root().join("Cargo.toml")).unwrap();
     let lints = manifest.split_once("[lints.rust]\n").unwrap().1.split("\n[").next().unwrap();

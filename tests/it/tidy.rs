@@ -77,6 +77,11 @@ fn the_map_lists_every_module_in_order() {
     let listed: Vec<String> =
         rows.map(|row| row.split('|').next().unwrap().trim().replace(['`', '[', ']'], "")).collect();
     assert_eq!(listed, ORDER);
+    let architecture = fs::read_to_string(root().join("static/docs/architecture.md")).unwrap();
+    let section = architecture.split_once("\n## The modules\n").unwrap().1.split("\n## ").next().unwrap();
+    let described: Vec<&str> =
+        section.lines().filter_map(|line| line.strip_prefix("| `")?.split('`').next()).collect();
+    assert_eq!(described, ORDER);
     let modules: BTreeSet<String> = lib
         .lines()
         .filter_map(|line| line.trim_start_matches("pub ").strip_prefix("mod "))
