@@ -311,6 +311,11 @@ fn every_route_is_in_the_protocol() {
 }
 
 #[test]
+fn the_readme_stays_short() {
+    assert!(read("README.md").lines().count() <= 300, "what is longer belongs into static/docs");
+}
+
+#[test]
 fn every_stage_of_the_tests_is_in_contributing() {
     let run = read("tests/run");
     let table = run.split_once("\nstages=(\n").unwrap().1.split_once("\n)").unwrap().0;
