@@ -161,7 +161,6 @@ impl Auth {
             work(tx, Owner { live, source, now }).await
         };
         let done = self.store.write(move |tx| Box::pin(async move { unit(tx).await })).await?;
-        self.courier.ring();
         done
     }
 }

@@ -219,7 +219,7 @@ impl Auth {
         kind: Option<&str>,
         password: Password,
         source: IpAddr,
-    ) -> Result<AccountId, Error> {
+    ) -> Result<(), Error> {
         let (_, account) = self.proven_afresh(token, kind, source).await?;
         let account = account.ok_or(Error::NotFound)?;
         if account.disabled_at.is_some() {
@@ -234,9 +234,7 @@ impl Auth {
             source: source.to_string(),
             now: self.now(),
         };
-        let id = self.store.write(move |tx| Box::pin(order.fill(tx))).await??;
-        self.courier.ring();
-        Ok(id)
+        self.store.write(move |tx| Box::pin(order.fill(tx))).await?
     }
 }
 
@@ -271,7 +269,7 @@ struct Recovery {
 }
 
 impl Recovery {
-    async fn fill(self, tx: &mut Tx) -> Result<Result<AccountId, Error>, store::Error> {
+    async fn fill(self, tx: &mut Tx) -> Result<Result<(), Error>, store::Error> {
         let Self { token, account: id, new, source, now } = self;
         if mail_logins::hold_auth(tx, &token, now).await?.is_none_or(|auth| auth.bound_to.is_some()) {
             lapse::note(tx, Redeemable::MailAuth(token), now).await?;
@@ -292,6 +290,6 @@ impl Recovery {
         trusts::revoke_all(tx, id).await?;
         changed(tx, "password.recover", id, None, &source, now).await?;
         mail::notify(tx, id, Letter::PasswordRecovered { source: &source }, now).await?;
-        Ok(Ok(id))
+        Ok(Ok(()))
     }
 }

@@ -83,7 +83,6 @@ impl Auth {
             taken.give_back(&self.store).await;
             return Err(e.into());
         }
-        self.courier.ring();
         Ok(Mailed::Sent(token))
     }
 

@@ -98,10 +98,7 @@ impl Auth {
         match outcome? {
             Outcome::HandedOut(done) => Ok((self.sign_for(done.live, done.at, done.id)?, done.successor)),
             Outcome::SharedTooOften(wait) => Err(Error::Busy(wait)),
-            Outcome::Reused | Outcome::Unknown => {
-                self.courier.ring();
-                Err(Error::NotAuthenticated)
-            }
+            Outcome::Reused | Outcome::Unknown => Err(Error::NotAuthenticated),
         }
     }
 }

@@ -114,7 +114,6 @@ impl Auth {
             Ok(None)
         };
         let account = self.store.write(move |tx| Box::pin(async move { unit(tx).await })).await?;
-        self.courier.ring();
         account.ok_or(Error::RegistrationRefused)
     }
 }

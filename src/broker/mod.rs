@@ -26,9 +26,10 @@ pub(crate) use session::{BrowserSession, Verdict};
 use crate::auth::{AskView, Auth, Ended, Error};
 use crate::bus::{Bus, Message, Node, Reason, Resolved, Scan};
 use crate::crypto::random;
-use crate::domain::ids::{AccountId, PairingId};
+use crate::domain::ids::PairingId;
 use crate::domain::time::Timestamp;
 use crate::store::signals::{self, Dropped, Signal};
+use crate::store::{Effects, Sink};
 
 /// How often deadlines are looked at: the most that one may be noticed late.
 const SWEEP: Duration = Duration::from_millis(250);
@@ -93,6 +94,8 @@ impl Broker {
         });
         let node: Arc<dyn Node> = broker.clone();
         bus.attach(Arc::downgrade(&node));
+        let sink: Arc<dyn Sink> = broker.clone();
+        broker.auth.store.attach(Arc::downgrade(&sink));
         broker
     }
 
@@ -100,12 +103,6 @@ impl Broker {
     pub(crate) async fn drain(&self, time: Duration) {
         self.draining.store(true, Ordering::Release);
         self.sockets.drain(time).await;
-    }
-
-    /// Lets every node look again at who of an account's sockets may stay.
-    pub(crate) fn account_changed(&self, account: AccountId) {
-        self.bus.send(Message::Account(account));
-        self.bell.notify_one();
     }
 
     /// Whether the server is stopping.
@@ -252,6 +249,24 @@ impl Broker {
         }
         // Each login with an old hash makes it a new one.
         self.weigh_dummies().await;
+    }
+}
+
+impl Sink for Broker {
+    fn deliver(&self, effects: Effects) {
+        if effects.has_mail {
+            self.auth.courier.ring();
+        }
+        for signal in effects.signals {
+            match signal {
+                // Every node looks again at who of the account's sockets may stay.
+                Signal::Account(account) => self.bus.send(Message::Account(account)),
+                Signal::Keys | Signal::Passwords => {}
+                // Whoever ended the ask tells its browser and phones.
+                Signal::Dropped { .. } => continue,
+            }
+            self.bell.notify_one();
+        }
     }
 }
 

@@ -66,7 +66,6 @@ pub(super) async fn bind_phone(
     };
     let password = body.password.map(Password::new);
     let bound = http.auth.bind_phone(&live, device, true, password.as_ref(), client.source).await?;
-    http.broker.account_changed(live.account);
     let methods: Vec<_> = bound.methods.iter().filter(|m| m.turns_on()).map(|m| m.as_str()).collect();
     let mut answer = json!({"methods": methods, "token": bound.token.expose()});
     if let Some(codes) = &bound.backup_codes {
@@ -83,7 +82,6 @@ pub(super) async fn new_backup_codes(
 ) -> Result<Response, Refusal> {
     let codes =
         http.auth.new_backup_codes(&live, CodeForm::Plain, fresh.password().as_ref(), client.source).await?;
-    http.broker.account_changed(live.account);
     let answer = json!({"double_auth": {"id": live.account_uuid, "code": exposed(&codes)}});
     Ok((StatusCode::CREATED, axum::Json(answer)).into_response())
 }
@@ -102,7 +100,6 @@ pub(super) async fn remove_method(
 ) -> Result<Response, Refusal> {
     let method: Method = method.parse().map_err(|()| Refusal::NotFound)?;
     http.auth.remove_method(&live, method, fresh.password().as_ref(), client.source).await?;
-    http.broker.account_changed(live.account);
     Ok(message("Double auth deleted successfully"))
 }
 
@@ -137,7 +134,6 @@ pub(super) async fn approve_device(
     let id = parse_id(&id)?;
     // This answer has no place for backup codes, so none are made (docs/protocol.md, "Backup codes").
     let bound = http.auth.bind_phone(&live, id, false, fresh.password().as_ref(), client.source).await?;
-    http.broker.account_changed(live.account);
     let answer = json!({"trusted_device": id.to_string(), "token": bound.token.expose()});
     Ok(axum::Json(answer).into_response())
 }
@@ -150,7 +146,6 @@ pub(super) async fn stop_approving(
     OptionalJson(fresh): OptionalJson<Fresh>,
 ) -> Result<Response, Refusal> {
     http.auth.unbind_phone(&live, parse_id(&id)?, fresh.password().as_ref(), client.source).await?;
-    http.broker.account_changed(live.account);
     Ok(message("Device deleted successfully"))
 }
 
@@ -179,7 +174,6 @@ pub(super) async fn revoke_device(
 ) -> Result<Response, Refusal> {
     let device = parse_id(&id)?;
     http.auth.revoke_device(&live, device, fresh.password().as_ref(), client.source).await?;
-    http.broker.account_changed(live.account);
     Ok(message("Device deleted successfully"))
 }
 
@@ -191,7 +185,6 @@ pub(super) async fn change_password(
 ) -> Result<Response, Refusal> {
     let (old, new) = (Password::new(body.password), Password::new(body.new_password));
     http.auth.change_password(&live, &old, new, client.source).await?;
-    http.broker.account_changed(live.account);
     Ok(axum::Json(json!({})).into_response())
 }
 
@@ -202,7 +195,6 @@ pub(super) async fn remove_account(
     OptionalJson(fresh): OptionalJson<Fresh>,
 ) -> Result<StatusCode, Refusal> {
     http.auth.remove_account(&live, fresh.password().as_ref(), client.source).await?;
-    http.broker.account_changed(live.account);
     Ok(StatusCode::NO_CONTENT)
 }
 

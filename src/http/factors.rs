@@ -40,7 +40,6 @@ pub(super) async fn enable_email(
     let password = body.password.map(Password::new);
     let consent = Consent { password: password.as_ref(), source: client.source };
     let changed = http.auth.enable_email(&live, true, None, consent).await?;
-    http.broker.account_changed(live.account);
     let methods: Vec<_> = changed.methods.iter().filter(|m| m.turns_on()).map(|m| m.as_str()).collect();
     let mut answer = json!({"methods": methods});
     if let Some(codes) = &changed.backup_codes {
@@ -71,7 +70,6 @@ pub(super) async fn confirm_totp(
     let password = body.password.map(Password::new);
     let consent = Consent { password: password.as_ref(), source: client.source };
     http.auth.confirm_totp(&live, typed::one_time(&body.token), consent).await?;
-    http.broker.account_changed(live.account);
     Ok(axum::Json(true).into_response())
 }
 

@@ -157,11 +157,7 @@ async fn sign_in(
     let (login, password) = (body.login(&client), body.password.map(Password::new));
     let token = MailAuthToken::new(body.token);
     match http.auth.sign_in_by_mail(token, body.kind, (credential, password), login).await {
-        Ok(SignedIn::Done(minted)) => {
-            // The first proof of an address may have ended a stranger's phone.
-            http.broker.account_changed(minted.account.id);
-            logged_in(&minted)
-        }
+        Ok(SignedIn::Done(minted)) => logged_in(&minted),
         Ok(SignedIn::SecondStep { methods, token }) => {
             let methods: Vec<_> = methods.iter().map(|method| method.as_str()).collect();
             let body =
@@ -195,8 +191,7 @@ async fn recover(
     Json(body): Json<RecoverBody>,
 ) -> Result<Response, Refusal> {
     let (token, password) = (MailAuthToken::new(body.token), Password::new(body.password));
-    let account = http.auth.recover_password(&token, body.kind.as_deref(), password, client.source).await?;
-    http.broker.account_changed(account);
+    http.auth.recover_password(&token, body.kind.as_deref(), password, client.source).await?;
     Ok(answer(json!({})))
 }
 

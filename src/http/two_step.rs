@@ -116,7 +116,6 @@ async fn confirm_enabling(
         Err(Error::EmailEnabled) => return Err(Refused::UNAUTHORIZED),
         Err(other) => return Err(other.into()),
     }
-    http.broker.account_changed(live.account);
     Ok(StatusCode::OK)
 }
 

@@ -7,6 +7,7 @@ pub(crate) mod accounts;
 pub(crate) mod audit;
 pub(crate) mod challenges;
 pub(crate) mod devices;
+mod effects;
 pub(crate) mod export;
 pub(crate) mod factors;
 pub(crate) mod fingerprints;
@@ -38,10 +39,12 @@ pub(crate) mod totp;
 pub(crate) mod trusts;
 mod tx;
 
+use std::sync::Weak;
 use std::sync::atomic::Ordering;
 
 use futures_util::future::BoxFuture;
 
+pub(crate) use effects::{Effects, Sink};
 pub(crate) use tx::{Arg, Row, Tx, arg};
 
 use crate::config::StoreUrl;
@@ -174,6 +177,22 @@ impl Store {
             Self::Sqlite(sqlite) => sqlite.mail.seal_with(seals),
             Self::Postgres(postgres) => postgres.mail.seal_with(seals),
         }
+    }
+
+    /// Says where the effects of committed units go, instead of where they went before.
+    pub(crate) fn attach(&self, sink: Weak<dyn Sink>) {
+        self.memory().delivery.attach(sink);
+    }
+
+    /// The same store for another node of this process, which has a sink of its own.
+    #[cfg(test)]
+    pub(crate) fn for_another_node(&self) -> Self {
+        let mut other = self.clone();
+        match &mut other {
+            Self::Sqlite(sqlite) => sqlite.memory.delivery = effects::Delivery::default(),
+            Self::Postgres(postgres) => postgres.memory.delivery = effects::Delivery::default(),
+        }
+        other
     }
 
     /// How often each outcome was recorded by this process.

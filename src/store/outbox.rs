@@ -148,7 +148,9 @@ async fn put(tx: &mut Tx, seals: &Seals, mail: Promise<'_>, now: Timestamp) -> R
     let fresh = seals.seal_fresh(MAIL, joined(mail).as_bytes());
     let mut args = vec![arg(mail.recipient), arg(mail.kind), arg(fresh.sealed.as_slice())];
     args.extend([arg(mail.expires_at), arg(now), arg(NOT_FOR_OLDER_NODES), arg(fresh.under.as_bytes())]);
-    Ok(tx.execute(ADD, args).await? == 1)
+    let is_added = tx.execute(ADD, args).await? == 1;
+    tx.after.effects.has_mail |= is_added;
+    Ok(is_added)
 }
 
 /// Does the work of [`add`] for a mail that nobody gets, when as many of these wait as may.
@@ -163,7 +165,9 @@ pub(crate) async fn overwrite(tx: &mut Tx, mail: Promise<'_>, now: Timestamp) ->
         arg(now),
         arg(drawn),
     ];
-    tx.execute(OVERWRITE, args).await.map(drop)
+    tx.execute(OVERWRITE, args).await?;
+    tx.after.effects.has_mail = true;
+    Ok(())
 }
 
 fn joined(mail: Promise<'_>) -> Zeroizing<String> {

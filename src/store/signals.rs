@@ -58,7 +58,9 @@ pub(crate) async fn emit(tx: &mut Tx, signal: Signal, now: Timestamp) -> Result<
             [arg("dropped"), arg(account.0), arg(pairing.to_string()), arg(ask), arg(how.detail())]
         }
     };
-    tx.execute(EMIT, [arg(now), kind, account, pairing, ask, detail]).await.map(drop)
+    tx.execute(EMIT, [arg(now), kind, account, pairing, ask, detail]).await?;
+    tx.after.effects.signals.push(signal);
+    Ok(())
 }
 
 /// Signals after `since`, with their numbers. Ask with some overlap: on PostgreSQL a lower number may be committed

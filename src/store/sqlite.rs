@@ -90,7 +90,8 @@ impl Sqlite {
     {
         let turn = turn_at(&self.writes).await?;
         let (reply, answer) = oneshot::channel();
-        let unit: Unit = Box::new(move |tx| Box::pin(settle(unit, reply, turn, tx)));
+        let memory = self.memory.clone();
+        let unit: Unit = Box::new(move |tx| Box::pin(settle(unit, reply, turn, memory, tx)));
         self.orders.try_send(Order::Unit(unit)).map_err(|e| match e {
             mpsc::error::TrySendError::Full(_) => Error::Full,
             mpsc::error::TrySendError::Closed(_) => Error::Failed("closed".to_owned()),
@@ -147,6 +148,7 @@ async fn settle<T, F>(
     unit: F,
     reply: oneshot::Sender<Result<T, Error>>,
     turn: Option<Turn>,
+    memory: Memory,
     tx: &mut Tx,
 ) -> Settled
 where
@@ -155,7 +157,7 @@ where
 {
     let outcome = AssertUnwindSafe(async { unit(tx).await }).catch_unwind().await;
     let outcome = outcome.unwrap_or_else(|_| Err(Error::Failed("a unit of work panicked".to_owned())));
-    let (keep, after, memory) = (outcome.is_ok(), std::mem::take(&mut tx.after), tx.memory.clone());
+    let (keep, after) = (outcome.is_ok(), std::mem::take(&mut tx.after));
     let tell = Box::new(move |committed: Result<(), Error>| {
         if keep && committed.is_ok() {
             memory.tell(after);

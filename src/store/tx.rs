@@ -10,6 +10,7 @@ use sqlx::{ColumnIndex, Decode, Postgres, Row as _, Sqlite, SqliteConnection, Ty
 
 use super::Error;
 use super::audit::{Counts, Line};
+use super::effects::{Delivery, Effects};
 use super::outbox::Room;
 use super::password_classes::{Known, Move};
 use super::postgres::{ANSWER, NO_ANSWER};
@@ -34,15 +35,18 @@ pub(crate) struct Tx {
 pub(super) struct Memory {
     pub(super) counts: Counts,
     pub(super) passwords: Known,
+    /// Where the effects of this node's units go.
+    pub(super) delivery: Delivery,
     /// Whether the last write failed: the store may be full, or only be read.
     pub(super) write_failed: Arc<AtomicBool>,
 }
 
-/// What a unit leaves in memory and in the log.
+/// What a unit leaves in memory and in the log, and what follows from it elsewhere.
 #[derive(Default)]
 pub(super) struct After {
     pub(super) trail: Vec<Line>,
     pub(super) moved: Vec<Move>,
+    pub(super) effects: Effects,
 }
 
 impl Memory {
@@ -59,6 +63,7 @@ impl Memory {
     pub(super) fn tell(&self, after: After) {
         after.trail.iter().for_each(|line| line.tell(&self.counts));
         self.passwords.tell(after.moved);
+        self.delivery.deliver(after.effects);
     }
 }
 

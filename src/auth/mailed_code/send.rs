@@ -136,7 +136,6 @@ impl Auth {
             now: self.now(),
         };
         self.store.write(move |tx| Box::pin(order.fill(tx))).await?;
-        self.courier.ring();
         Ok(())
     }
 }

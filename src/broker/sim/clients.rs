@@ -208,14 +208,11 @@ impl Run<'_> {
         let roll = self.chance.below(3);
         self.note(format!("person {person}: {}", ["disabled", "enabled", "a phone is ended"][roll]));
         let work = async move {
-            let done = match roll {
+            let _ = match roll {
                 0 => broker.auth.change_account(account, Change::Disable).await,
                 1 => broker.auth.change_account(account, Change::Enable).await,
                 _ => broker.auth.end_device(account, device).await,
             };
-            if done.is_ok() && roll == 2 {
-                broker.account_changed(account);
-            }
         };
         let kind = match roll {
             0 => Kind::TakeAway { person, phone: None },

@@ -76,7 +76,7 @@ impl World {
         for _ in 0..NODES {
             let from = "no-reply@example.org".parse().unwrap();
             let (clock, courier) = (Clock::manual(START), Courier::new(&config.mail, from).unwrap());
-            let (config, store, seals) = (config.clone(), store.clone(), seals.clone());
+            let (config, store, seals) = (config.clone(), store.for_another_node(), seals.clone());
             let auth = Auth::open(config, clock, store, seals, "sim".to_owned(), courier).await.unwrap();
             auth.begin_to_serve().await.unwrap();
             auths.push(Arc::new(auth));

@@ -164,7 +164,6 @@ async fn logout(
     let query = query.unwrap_or_default();
     let all = form_urlencoded::parse(query.as_bytes()).any(|(name, value)| name == "all" && value == "true");
     http.auth.log_out(&live, all, other.as_ref(), password.as_ref(), client.source).await?;
-    http.broker.account_changed(live.account);
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -184,7 +183,6 @@ async fn end_session(
     let session = session.parse().map_err(|_| Error::NotFound)?;
     let password = fields.optional("password")?.map(Password::new);
     http.auth.revoke_session(&live, session, password.as_ref(), client.source).await?;
-    http.broker.account_changed(live.account);
     Ok(StatusCode::NO_CONTENT)
 }
 

@@ -33,7 +33,6 @@ pub(super) async fn enable(
     if method == "otp" {
         let token = fresh_session_token();
         http.auth.enable_email(&session.live, false, Some(&token), consent).await?;
-        http.broker.account_changed(session.live.account);
         return Ok(rotated(&http, &asker, &token, &json!({"method": "otp"}), []));
     }
     let enrolment = http
@@ -79,7 +78,6 @@ pub(super) async fn new_backup_codes(
     }
     let codes =
         http.auth.new_backup_codes(&session.live, CodeForm::Dashed, Some(&password), client.source).await?;
-    http.broker.account_changed(session.live.account);
     Ok(answer::ok(&json!({"status": true, "backupCodes": exposed(&codes)}), []))
 }
 
@@ -94,7 +92,6 @@ pub(super) async fn disable(
     let session = asker.owner(&http).await?;
     let token = fresh_session_token();
     http.auth.disable_two_factor(&session.live, &password, &token, client.source).await?;
-    http.broker.account_changed(session.live.account);
     let trust = asker.cookie(Name::TrustDevice).map(|_| asker.cookies.expire(Name::TrustDevice));
     Ok(rotated(&http, &asker, &token, &json!({"status": true}), trust))
 }

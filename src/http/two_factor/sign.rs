@@ -143,7 +143,6 @@ pub(super) async fn out(State(http): State<Http>, asker: Asker, client: Client) 
             Ok(()) | Err(Error::NotAuthenticated | Error::NotFound) => {}
             Err(other) => return Err(other.into()),
         }
-        http.broker.account_changed(session.live.account);
     }
     Ok(answer::ok(&json!({"success": true}), asker.forget()))
 }

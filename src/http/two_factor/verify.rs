@@ -174,7 +174,6 @@ async fn in_session(
     let is_rotated = http.auth.prove_in_session(&session.live, code, &token, client.source).await?;
     if is_rotated {
         session.token = token;
-        http.broker.account_changed(session.live.account);
     }
     let profile = http.auth.profile(&session.live).await?;
     Ok(Proven { session, profile, is_rotated })
