@@ -25,8 +25,8 @@ async fn what_a_device_says_of_itself_is_shown_tame() {
             "name_device": text, "device_type": text, "os": text, "browser": text, "location": text, "client_id": text,
             "name": text,
         });
-        let token = ann.post("login", &facts).await.token();
-        let devices = server.http.get_as(&token, "/dashboard/devices").await.expect(200).json();
+        ann.post("login", &facts).await.token();
+        let devices = server.http.get_as(&ann.token, "/dashboard/devices").await.expect(200).json();
         for device in devices["devices"].as_array().unwrap() {
             let name = device["name"].as_str().unwrap();
             assert!(name.chars().count() <= 120, "{name}");

@@ -215,7 +215,7 @@ async fn what_a_device_says_of_itself_is_kept_fit_to_be_shown() {
     let ann = with_mail(&server, "ann").await;
     let said = json!({
         "device_type": "Mobile", "device_name": "SAMSUNG\u{202e} GALAXY\u{1b} A13", "device_os": "x".repeat(5000),
-        "browser": "\u{0}", "location": "Genève", "client_id": "shop",
+        "browser": "\u{0}", "location": "Genève",
     });
     let done = log_in_by_mail(&server, &ann, &said).await;
     let token = told(&done, "access_token");
