@@ -1,17 +1,11 @@
 //! Lost connections and reloads: a login under way goes on.
 
 use super::steps::{desktop, phone_of, server};
-use crate::harness::PASSWORD;
-
-/// An address that a server can have again after a restart.
-fn free_address() -> String {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    listener.local_addr().unwrap().to_string()
-}
+use crate::harness::{PASSWORD, quiet_port};
 
 #[tokio::test]
 async fn both_pages_come_back_after_a_restart_and_the_login_goes_on() {
-    let address = free_address();
+    let address = format!("127.0.0.1:{}", quiet_port());
     let mut server = server(&[("SERVER__LISTEN", &address), ("SERVER__DRAIN", "1s")]).await;
     let ann = server.person("ann").await;
     let phone = phone_of(&ann, &server).await;

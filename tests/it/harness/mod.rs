@@ -21,7 +21,7 @@ pub(crate) use client::{Answer, Http};
 pub(crate) use codes::{letters_to, mailed_code, wrong};
 pub(crate) use cookies::{Browser, refused};
 pub(crate) use mail::{Mail, await_mail, eventually, mails, mails_in};
-pub(crate) use nats::{NatsServer, soon};
+pub(crate) use nats::{NatsServer, quiet_port, soon};
 pub(crate) use people::{PASSWORD, Person, Phone, current_device};
 pub(crate) use process::{Finished, Process, run, serve_under};
 pub(crate) use routes::{filled, routes};

@@ -20,7 +20,7 @@ pub(crate) struct NatsServer {
 }
 
 impl NatsServer {
-    /// Starts a server on ports that the system chooses.
+    /// Starts a server on a port that stays free while it is away.
     pub(crate) async fn start() -> Self {
         Self::start_with(&[]).await
     }
@@ -30,8 +30,12 @@ impl NatsServer {
         let folder = tempfile::tempdir().unwrap();
         let options = options.iter().map(|option| (*option).to_owned()).collect();
         let mut nats = Self { folder, options, server: None, port: 0, monitor: String::new() };
-        nats.begin().await;
-        nats
+        loop {
+            nats.port = quiet_port();
+            if nats.try_begin().await {
+                return nats;
+            }
+        }
     }
 
     /// As a setting of servers.
@@ -52,31 +56,47 @@ impl NatsServer {
 
     /// Starts it again on the same port.
     pub(crate) async fn begin(&mut self) {
-        let port = if self.port == 0 { "-1".to_owned() } else { self.port.to_string() };
+        assert!(self.try_begin().await, "nats-server ended at its start");
+    }
+
+    /// Starts it on its port; false when another program was faster to take that.
+    async fn try_begin(&mut self) -> bool {
         let ports = self.folder.path().join("ports");
         let _ = std::fs::remove_dir_all(&ports);
         std::fs::create_dir(&ports).unwrap();
         let mut command = Command::new("nats-server");
-        command.args(["--addr", "127.0.0.1", "--port", &port, "--http_port", "-1", "--ports_file_dir"]);
+        command.args([
+            "--addr",
+            "127.0.0.1",
+            "--port",
+            &self.port.to_string(),
+            "--http_port",
+            "-1",
+            "--ports_file_dir",
+        ]);
         command
             .arg(&ports)
             .args(&self.options)
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .kill_on_drop(true);
-        let server = command
+        let mut server = command
             .spawn()
             .unwrap_or_else(|e| panic!("nats-server can't be started ({e}): run tests/run setup sqlite"));
-        self.server = Some(server);
-        let told = soon("the port of nats-server", async || {
+        let started = soon("the ports of nats-server", async || {
+            if server.try_wait().unwrap().is_some() {
+                return Some(None);
+            }
             let file = std::fs::read_dir(&ports).ok()?.next()?.ok()?.path();
-            let told: Value = serde_json::from_slice(&std::fs::read(file).ok()?).ok()?;
-            Some(told).filter(|told| told["nats"].is_array() && told["monitoring"].is_array())
+            let open: Value = serde_json::from_slice(&std::fs::read(file).ok()?).ok()?;
+            (open["nats"].is_array() && open["monitoring"].is_array()).then_some(Some(open))
         })
         .await;
-        let port_of = |name: &str| told[name][0].as_str().unwrap().rsplit(':').next().unwrap().to_owned();
-        self.port = port_of("nats").parse().unwrap();
-        self.monitor = format!("http://127.0.0.1:{}", port_of("monitoring"));
+        let Some(open) = started else { return false };
+        let monitoring = open["monitoring"][0].as_str().unwrap();
+        self.monitor = format!("http://127.0.0.1:{}", monitoring.rsplit(':').next().unwrap());
+        self.server = Some(server);
+        true
     }
 
     /// The subjects that somebody listens to.
@@ -103,6 +123,18 @@ impl NatsServer {
             ((of("rl.node."), of("rl.account.")) == (nodes, accounts)).then_some(())
         })
         .await;
+    }
+}
+
+/// A port below those that the kernel gives to clients and to listeners without a wish of their own: none of them takes it
+/// while its server is away.
+pub(crate) fn quiet_port() -> u16 {
+    loop {
+        let drawn = u16::from_be_bytes(uuid::Uuid::new_v4().as_bytes()[..2].try_into().unwrap());
+        let port = 20_000 + drawn % 12_000;
+        if std::net::TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return port;
+        }
     }
 }
 
