@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 
-use super::login::OWN_CLIENT;
 use super::seen::Shown;
 use super::{Auth, Error};
 use crate::crypto::jwt::Bearer;
+use crate::domain::claims::OWN_CLIENT;
 use crate::domain::factor::Method;
 use crate::domain::ids::SessionId;
 use crate::domain::secret::Password;
@@ -160,8 +160,7 @@ impl Auth {
             }
             work(tx, Owner { live, source, now }).await
         };
-        let done = self.store.write(move |tx| Box::pin(async move { unit(tx).await })).await?;
-        done
+        self.store.write(move |tx| Box::pin(async move { unit(tx).await })).await?
     }
 }
 

@@ -4,9 +4,11 @@ use std::net::IpAddr;
 
 use zeroize::Zeroizing;
 
+use super::backup_codes::{CodeForm, fresh_codes};
 use super::bearer::{Demand, Owner, freshen};
-use super::factors::{changed, fresh_codes, release_phones};
+use super::change::changed;
 use super::mailed_code::{self, Purpose, Tried};
+use super::release::{all_off, release_phones};
 use super::reseal::storing;
 use super::second_factor::SecondFactor;
 use super::{Auth, Error, first_proof};
@@ -17,7 +19,7 @@ use crate::domain::secret::{BackupCode, OneTimeCode, Password, SessionToken};
 use crate::mail::{self, Letter};
 use crate::store::sessions::Live;
 use crate::store::totp::{self, Which};
-use crate::store::{self, Tx, accounts, factors, sessions, trusts};
+use crate::store::{self, Tx, accounts, factors, sessions};
 
 /// What is asked of the session before a factor changes, and where the request comes from.
 #[derive(Clone, Copy, Debug)]
@@ -36,15 +38,6 @@ pub(crate) struct Enrolment {
     pub(crate) uri: Zeroizing<String>,
     /// Ten codes that count once the app is proven, if there was a place for them.
     pub(crate) backup_codes: Vec<BackupCode>,
-}
-
-/// How backup codes look on the surface that shows them.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum CodeForm {
-    /// Eight characters.
-    Plain,
-    /// `xxxxx-xxxxx`.
-    Dashed,
 }
 
 /// What a change of factors left behind.
@@ -305,13 +298,6 @@ async fn tell_of_method(
         mail::notify(tx, live.account, Letter::FactorAdded { method, source }, *now).await?;
     }
     Ok(())
-}
-
-/// What hangs on second factors ends with the last of them.
-pub(super) async fn all_off(tx: &mut Tx, live: &Live) -> Result<(), store::Error> {
-    factors::turn_all_off(tx, live.account).await?;
-    totp::forget(tx, live.account).await?;
-    trusts::revoke_all(tx, live.account).await
 }
 
 /// Lets a cookie session be known by a new token from now on.

@@ -6,8 +6,8 @@ use serde::ser::{Serialize, SerializeMap as _, Serializer};
 use serde_json::json;
 
 use super::bearer::{Demand, Owner};
+use super::change::OPERATOR;
 use super::limits::EXPORTS_PER_SOURCE;
-use super::operator::OPERATOR;
 use super::{Auth, Error};
 use crate::domain::ids::AccountId;
 use crate::domain::secret::Password;

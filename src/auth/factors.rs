@@ -2,25 +2,18 @@
 
 use std::net::IpAddr;
 
+use super::backup_codes::{CodeForm, fresh_codes};
 use super::bearer::{Demand, Owner};
-use super::enrol::{CodeForm, all_off};
-use super::login::OWN_CLIENT;
-use super::second_factor::backup_code_hash;
-use super::{Auth, Error};
-use crate::crypto::random;
+use super::change::changed;
+use super::release::{all_off, release_phones};
+use super::{Auth, Error, backup_codes};
+use crate::domain::claims::OWN_CLIENT;
 use crate::domain::factor::Method;
-use crate::domain::ids::{AccountId, DeviceId};
+use crate::domain::ids::DeviceId;
 use crate::domain::secret::{AccessToken, BackupCode, Password};
-use crate::domain::time::Timestamp;
 use crate::mail::{self, Letter};
 use crate::store::sessions::Live;
-use crate::store::signals::{self, Signal};
-use crate::store::{self, Tx, audit, devices, factors, pairings, sessions, tickets, totp};
-
-/// How many backup codes an account has, and how long each is (docs/protocol.md, "Backup codes").
-const CODES: usize = 10;
-const CODE_CHARS: usize = 8;
-const HALF_CHARS: usize = 5;
+use crate::store::{Tx, devices, factors, sessions, tickets, totp};
 
 /// What is on for an account.
 #[derive(Clone, Debug)]
@@ -203,46 +196,6 @@ impl Auth {
     }
 
     pub(super) fn hashes(&self, live: &Live, codes: &[BackupCode]) -> Vec<[u8; 32]> {
-        codes.iter().map(|code| backup_code_hash(&self.root, live.account_uuid, code)).collect()
+        codes.iter().map(|code| backup_codes::hash_of(&self.root, live.account_uuid, code)).collect()
     }
-}
-
-/// Ten new codes in the form of the surface that shows them.
-pub(super) fn fresh_codes(form: CodeForm) -> Vec<BackupCode> {
-    let one = || match form {
-        CodeForm::Plain => random::readable(CODE_CHARS),
-        CodeForm::Dashed => format!("{}-{}", random::readable(HALF_CHARS), random::readable(HALF_CHARS)),
-    };
-    (0..CODES).map(|_| BackupCode::new(one())).collect()
-}
-
-/// Takes the right to approve from every phone, with all that hangs on it.
-pub(super) async fn release_phones(
-    tx: &mut Tx,
-    account: AccountId,
-    now: Timestamp,
-    until: Timestamp,
-) -> Result<(), store::Error> {
-    for device in devices::list(tx, account, now).await? {
-        if device.approving {
-            sessions::shorten(tx, device.id, until).await?;
-        }
-    }
-    devices::stop_all_approving(tx, account).await?;
-    pairings::drop_asks(tx, account, now).await?;
-    tickets::kill(tx, account, now).await
-}
-
-/// Records a change of an account and tells every server about it.
-pub(super) async fn changed(
-    tx: &mut Tx,
-    event: &'static str,
-    account: AccountId,
-    device: Option<DeviceId>,
-    source: &str,
-    now: Timestamp,
-) -> Result<(), store::Error> {
-    let entry = audit::Entry { event, outcome: "ok", account: Some(account), device, pairing: None, source };
-    audit::record(tx, entry, now).await?;
-    signals::emit(tx, Signal::Account(account), now).await
 }

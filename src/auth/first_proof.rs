@@ -2,7 +2,7 @@
 //! address, so the phones, factors and sessions of such an account may be a stranger's. A proof beside the password
 //! ends none of them and lists them in a letter; a proof without the password ends them all.
 
-use super::factors::changed;
+use super::change::changed;
 use super::mailed_code;
 use crate::crypto::password;
 use crate::domain::account::Account;

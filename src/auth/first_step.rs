@@ -8,7 +8,6 @@ use std::time::Duration;
 use subtle::ConstantTimeEq as _;
 
 use super::limits::STEPS_PER_SOURCE;
-use super::second_factor::Tally;
 use super::{Auth, Credential, Error, First, Login, Minted};
 use crate::config::StepValue;
 use crate::crypto::random;
@@ -38,6 +37,16 @@ const NETWORK: &str = "first step";
 /// Random characters of a step value, before its MAC.
 const RANDOM_CHARS: usize = 32;
 const MAC_BYTES: usize = 16;
+
+/// Where wrong codes are counted.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Tally {
+    /// Against the account and the code: its methods are blocked after some, and the code is dead.
+    Account,
+    /// Only against what the account stands in a day from clients that do not prove that they made its login call: such
+    /// a guess may be a neighbour's, who must not be able to block the owner.
+    Day,
+}
 
 /// A login call, by what the store knows it by.
 #[derive(Clone, Copy, Debug)]

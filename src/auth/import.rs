@@ -1,6 +1,6 @@
 //! Accounts that come along from another system, with the password hashes that it made.
 
-use super::operator::OPERATOR;
+use super::change::OPERATOR;
 use super::{Auth, Error};
 use crate::crypto::random;
 use crate::domain::account::{Email, PasswordHash};

@@ -1,12 +1,10 @@
 //! How signing keys come and go: the first of an algorithm, the next one, and one that leaked and is revoked.
 
-use std::time::Duration;
-
 use serde_json::{Value, json};
 
+use super::change::OPERATOR;
 use super::keyring::Keyring;
-use super::operator::OPERATOR;
-use super::reseal::storing;
+use super::reseal::{NOTICE, storing};
 use super::{Auth, Error};
 use crate::crypto::keys::{self, FreshKey};
 use crate::crypto::seals::SIGNING_KEY;
@@ -16,9 +14,6 @@ use crate::store::audit::{self, Entry};
 use crate::store::keys::SigningKey;
 use crate::store::signals::{self, Signal};
 use crate::store::{self, Store, Tx};
-
-/// Within this time every running server has noticed what a command changed.
-pub(super) const NOTICE: Duration = Duration::from_secs(2);
 
 /// Why a key is made.
 #[derive(Clone, PartialEq, Eq, Debug)]

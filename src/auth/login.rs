@@ -13,9 +13,6 @@ use crate::domain::secret::{
 };
 use crate::domain::time::Timestamp;
 
-/// The client whose tokens may manage the account: this service's own pages and apps.
-pub(crate) const OWN_CLIENT: &str = "readylogin";
-
 /// What stands for the password.
 #[derive(Clone, Debug)]
 pub(crate) enum First {

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use super::factors::changed;
+use super::change::changed;
 use super::limits::{MAIL_TOKENS_PER_SOURCE, REGISTRATIONS_PER_SOURCE, TICKETS_PER_SOURCE};
 use super::login::ByMail;
 use super::mail_login::{TOKEN_CHARS, hash_of};

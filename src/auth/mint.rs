@@ -10,13 +10,14 @@ pub(super) use check::CHALLENGE_TRIES;
 use std::net::IpAddr;
 use std::time::Duration;
 
-use super::login::{Credential, First, Login, Minted, OWN_CLIENT, Wish};
-use super::second_factor::{SecondFactor, Tally};
+use super::first_step::Tally;
+use super::login::{Credential, First, Login, Minted, Wish};
+use super::second_factor::SecondFactor;
 use super::{Auth, Error, refresh};
 use crate::crypto::random;
 use crate::crypto::seal::digest;
 use crate::domain::account::Account;
-use crate::domain::claims::{Grant, Proof};
+use crate::domain::claims::{Grant, OWN_CLIENT, Proof};
 use crate::domain::ids::{AccountId, DeviceId, SessionId};
 use crate::domain::secret::{AccessToken, SessionToken, TrustToken};
 use crate::domain::time::Timestamp;

@@ -1,7 +1,9 @@
 //! The use cases: passwords, second factors, approvals, devices, and the one mint. Knows no HTTP and no sockets.
 
 mod approval;
+mod backup_codes;
 pub(crate) mod bearer;
+mod change;
 pub(crate) mod cookie;
 mod dummies;
 pub(crate) mod enrol;
@@ -27,6 +29,7 @@ mod password;
 pub(crate) mod profile;
 mod refresh;
 pub(crate) mod register;
+mod release;
 mod removal;
 mod reseal;
 mod resume;
@@ -39,13 +42,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub(crate) use approval::{AskView, Asked, Decided, Ended, Outcome};
+pub(crate) use backup_codes::CodeForm;
+pub(crate) use change::OPERATOR;
 pub(crate) use error::Error;
 pub(crate) use factors::DoubleAuth;
 pub(crate) use first_step::Second;
 pub(crate) use key_change::{Change as KeyChange, jwk_set};
 pub(crate) use keyring::Keyring;
 pub(crate) use limits::Limits;
-pub(crate) use login::{Credential, First, Login, Minted, OWN_CLIENT, Wish};
+pub(crate) use login::{Credential, First, Login, Minted, Wish};
 pub(crate) use password::Passwords;
 use seen::Seen;
 

@@ -1,15 +1,13 @@
 //! What an operator does from the command line; running servers notice within a second.
 
-use super::factors::{changed, release_phones};
+use super::change::{OPERATOR, changed};
 use super::owner::end_device;
+use super::release::release_phones;
 use super::{Auth, Error};
 use crate::domain::account::{Account, Email, check_new_password};
 use crate::domain::ids::{AccountId, DeviceId};
 use crate::domain::secret::Password;
 use crate::store::{Tx, accounts, devices, factors, pairings, sessions, tickets, totp, trusts};
-
-/// The source that stands in audit rows of commands.
-pub(crate) const OPERATOR: &str = "operator";
 
 /// Which account a command means.
 #[derive(Clone, Debug)]

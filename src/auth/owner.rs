@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use super::bearer::{Demand, Owner};
-use super::factors::changed;
+use super::change::changed;
 use super::{Auth, Error, removal};
 use crate::domain::account::{Email, check_new_password};
 use crate::domain::device::Device;

@@ -4,7 +4,7 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use super::factors::changed;
+use super::change::changed;
 use super::limits::REFRESHES_PER_SOURCE;
 use super::{Auth, Error};
 use crate::config;

@@ -1,7 +1,6 @@
 //! Removing an account: what hangs on its row goes with it, and what is kept by other names is looked for and goes too.
 
-use super::factors::changed;
-use super::operator::OPERATOR;
+use super::change::{OPERATOR, changed};
 use super::{Auth, Error, mailed_code};
 use crate::domain::account::{Account, Email};
 use crate::domain::time::Timestamp;

@@ -3,8 +3,8 @@
 use std::future::Future;
 use std::io::ErrorKind;
 use std::path::Path;
+use std::time::Duration;
 
-use super::key_change::NOTICE;
 use super::{Auth, Error};
 use crate::crypto::seal_file;
 use crate::crypto::seals::{Fresh, Seals};
@@ -12,6 +12,9 @@ use crate::domain::time::Timestamp;
 use crate::store::seals::Sealed;
 use crate::store::signals::{self, Signal};
 use crate::store::{self, Store, Tx};
+
+/// Within this time every running server has noticed what a command changed.
+pub(super) const NOTICE: Duration = Duration::from_secs(2);
 
 /// What a change of the seal key came to.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -154,7 +157,7 @@ mod tests {
     use super::*;
     use crate::config::StoreUrl;
     use crate::crypto::seal::Fingerprint;
-    use crate::crypto::seals::SealKeys;
+    use crate::crypto::seal_keys::SealKeys;
 
     async fn name(store: &Store, key: Fingerprint) {
         let unit = async move |tx: &mut Tx| {

@@ -2,9 +2,8 @@
 
 use std::time::Duration;
 
-use super::key_change::NOTICE;
-use super::operator::OPERATOR;
-use super::reseal::storing;
+use super::change::OPERATOR;
+use super::reseal::{NOTICE, storing};
 use super::{Auth, Error};
 use crate::clock::Clock;
 use crate::config::Config;

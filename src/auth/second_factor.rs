@@ -3,8 +3,9 @@
 
 use zeroize::Zeroizing;
 
+use super::first_step::{self, Tally};
 use super::mailed_code::{self, Purpose, Standing, Tried};
-use super::{Error, first_proof, first_step};
+use super::{Error, backup_codes, first_proof};
 use crate::crypto::root::RootKeys;
 use crate::crypto::seal::digest;
 use crate::crypto::seals::{Seals, TOTP};
@@ -32,16 +33,6 @@ pub(super) struct SecondFactor {
     pub(super) source: String,
     pub(super) tally: Tally,
     pub(super) now: Timestamp,
-}
-
-/// Where wrong codes are counted.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Tally {
-    /// Against the account and the code: its methods are blocked after some, and the code is dead.
-    Account,
-    /// Only against what the account stands in a day from clients that do not prove that they made its login call: such
-    /// a guess may be a neighbour's, who must not be able to block the owner.
-    Day,
 }
 
 /// The outcome of a check: a refusal is a value, since the failure that it counted has to stay.
@@ -230,18 +221,14 @@ impl SecondFactor {
         mailed_code::attempt(tx, &self.root, (Purpose::Login, account), code, counts, self.now).await
     }
 
-    /// Spends a backup code, which may have been made before the root key was rotated. Codes of the dashed form that were
-    /// made before case was ignored are kept as they were shown.
+    /// Spends a backup code.
     async fn use_backup_code(
         &self,
         tx: &mut Tx,
         account: &Account,
         code: &BackupCode,
     ) -> Result<factors::Spent, store::Error> {
-        let folded = folded(code);
-        let hashes = [folded.as_str(), code.expose()]
-            .map(|text| self.root.macs(BACKUP_CODE, &[account.uuid.as_bytes(), text.as_bytes()]));
-        for hash in hashes.concat() {
+        for hash in backup_codes::hashes_of(&self.root, account.uuid, code) {
             let spent = factors::use_code(tx, account.id, &hash, self.now).await?;
             if spent != factors::Spent::Unknown {
                 return Ok(spent);
@@ -326,18 +313,4 @@ async fn is_last(tx: &mut Tx, account: &Account, method: Method) -> Result<bool,
     let mut on = factors::methods(tx, account.id).await?;
     on.retain(|method| method.turns_on());
     Ok(on == [method])
-}
-
-/// The purpose of the hash by which a backup code is kept: keyed, and salted by its account.
-const BACKUP_CODE: &str = "backup code";
-
-pub(super) fn backup_code_hash(root: &RootKeys, account: uuid::Uuid, code: &BackupCode) -> [u8; 32] {
-    root.mac(BACKUP_CODE, &[account.as_bytes(), folded(code).as_bytes()])
-}
-
-/// The form of a backup code that is hashed: codes with a dash are read in either case (docs/protocol.md, "Typed
-/// codes").
-fn folded(code: &BackupCode) -> Zeroizing<String> {
-    let text = code.expose();
-    Zeroizing::new(if text.contains('-') { text.to_lowercase() } else { text.to_owned() })
 }

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use super::bearer::{Demand, Owner};
-use super::factors::changed;
+use super::change::changed;
 use super::{Auth, Error};
 use crate::domain::ids::AccountId;
 use crate::store::Tx;

@@ -11,7 +11,7 @@ use super::failure::words;
 use super::login::Owner;
 use crate::app;
 use crate::auth::Auth;
-use crate::auth::operator::OPERATOR;
+use crate::auth::OPERATOR;
 use crate::auth::register::NewAccount;
 use crate::clock::Clock;
 use crate::config::Config;

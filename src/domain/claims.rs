@@ -3,6 +3,9 @@
 use super::ids::{AccountId, DeviceId, SessionId};
 use super::time::Timestamp;
 
+/// The client whose tokens may manage the account: this service's own pages and apps.
+pub const OWN_CLIENT: &str = "readylogin";
+
 /// How a login was proven.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Proof {

@@ -12,7 +12,8 @@ use serde::de::DeserializeOwned;
 
 use super::Http;
 use super::error::Refusal;
-use crate::auth::{Error, OWN_CLIENT};
+use crate::auth::Error;
+use crate::domain::claims::OWN_CLIENT;
 use crate::domain::language::Language;
 use crate::net::json::{self, BadJson};
 use crate::net::{Peer, client_address};

@@ -1,8 +1,9 @@
 //! What the mint asks for before it begins a session: the second factor, or what stands for it.
 
 use super::Order;
+use crate::auth::first_step::Tally;
 use crate::auth::login::{Credential, First};
-use crate::auth::second_factor::{Checked, Tally};
+use crate::auth::second_factor::Checked;
 use crate::auth::{Error, first_step};
 use crate::crypto::seal::digest;
 use crate::domain::account::Account;
