@@ -266,7 +266,7 @@ sections! {
     }
     Keys {
         #[serde(deserialize_with = "read::seal_keys")]
-        seal: Option<crate::crypto::seals::SealKeys>,
+        seal: Option<crate::crypto::seal_keys::SealKeys>,
         #[serde(deserialize_with = "read::optional")]
         seal_file: Option<PathBuf>,
     }

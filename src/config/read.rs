@@ -9,7 +9,7 @@ use figment::{Figment, Metadata, Profile, Provider};
 use serde::de::{Deserialize, Deserializer, Error as _};
 
 use super::Error;
-use crate::crypto::seals::SealKeys;
+use crate::crypto::seal_keys::SealKeys;
 use crate::domain::account::Kind;
 use crate::domain::mailbox::MailList;
 use crate::domain::phone::Country;

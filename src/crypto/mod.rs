@@ -7,6 +7,7 @@ pub(crate) mod random;
 pub(crate) mod root;
 pub mod seal;
 pub(crate) mod seal_file;
+pub mod seal_keys;
 pub mod seals;
 pub(crate) mod totp;
 pub mod words;

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use zeroize::Zeroizing;
 
 use super::random;
-use super::seals::SealKeys;
+use super::seal_keys::SealKeys;
 
 /// Reads the keys.
 pub(super) fn read(file: &Path) -> Result<SealKeys> {

@@ -5,7 +5,7 @@ use lettre::message::header::{ContentTransferEncoding, ContentType, HeaderName, 
 use lettre::message::{Body, Mailbox, MultiPart, SinglePart};
 
 use super::NOBODY;
-use super::courier::Failure;
+use super::failure::Failure;
 use crate::crypto::seal::digest;
 use crate::domain::time::Timestamp;
 use crate::store::outbox::{Content, Waiting};

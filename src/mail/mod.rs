@@ -2,12 +2,14 @@
 
 mod bound;
 mod courier;
+mod failure;
 mod folder;
 mod html;
 mod letter;
 mod message;
 mod smtp;
 mod templates;
+mod writing;
 
 pub(crate) use bound::Bound;
 pub(crate) use courier::Courier;
@@ -19,7 +21,7 @@ use crate::domain::time::Timestamp;
 use crate::store::notices::{self, Repeats};
 use crate::store::outbox::{self, Promise, Rooms};
 use crate::store::{Error, Store, Tx, accounts};
-use letter::Written;
+use writing::Written;
 
 /// So many urgent notices of a kind may wait for one owner; what comes on top is counted for a letter later. Only while
 /// mail can't be delivered do so many wait.

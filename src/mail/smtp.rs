@@ -19,7 +19,7 @@ use parking_lot::Mutex;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
 
-use super::courier::Failure;
+use super::failure::Failure;
 use crate::clock::Clock;
 use crate::config::{self, Protection, Relay};
 

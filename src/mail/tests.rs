@@ -5,7 +5,8 @@ use std::time::Duration;
 use super::*;
 use crate::clock::Clock;
 use crate::config::{Config, StoreUrl};
-use crate::crypto::seals::{SealKeys, Seals};
+use crate::crypto::seal_keys::SealKeys;
+use crate::crypto::seals::Seals;
 use crate::domain::account::{Email, PasswordHash};
 use crate::store::seals;
 

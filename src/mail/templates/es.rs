@@ -1,6 +1,6 @@
 //! Letters in Spanish.
 
-use super::{BoundLabels, Labels, Words};
+use super::words::{BoundLabels, Labels, Words};
 use crate::domain::factor::Method;
 use crate::mail::letter::Letter;
 

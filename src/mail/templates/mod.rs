@@ -4,48 +4,14 @@ mod de;
 mod en;
 mod es;
 mod fr;
+mod words;
+
+use words::Labels;
+pub(super) use words::Words;
 
 use super::letter::Letter;
 use crate::domain::factor::Method;
 use crate::domain::language::Language;
-
-/// A letter in one language; the frame around it is in `letter.rs`.
-pub(super) struct Words {
-    pub(super) subject: &'static str,
-    /// What happened. A code, if there is one, follows it on a line of its own.
-    pub(super) what: String,
-    /// How long that code is good; empty without a code.
-    pub(super) validity: String,
-    /// What to do if it was not the reader.
-    pub(super) advice: &'static str,
-}
-
-impl Words {
-    fn new(subject: &'static str, what: impl Into<String>, advice: &'static str) -> Self {
-        Self { subject, what: what.into(), validity: String::new(), advice }
-    }
-
-    fn with_code(subject: &'static str, what: &str, validity: String, advice: &'static str) -> Self {
-        Self { subject, what: what.to_owned(), validity, advice }
-    }
-}
-
-/// The words before a time and before an address.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Labels {
-    pub(super) when: &'static str,
-    pub(super) from: &'static str,
-    pub(super) bound: BoundLabels,
-}
-
-/// The words before what is bound to an account.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct BoundLabels {
-    pub(super) phones: &'static str,
-    pub(super) devices: &'static str,
-    pub(super) trusted: &'static str,
-    pub(super) factors: &'static str,
-}
 
 /// `device` is the letter's device, fit to be quoted.
 pub(super) fn words(language: Language, letter: Letter<'_>, device: &str) -> Words {

@@ -1,6 +1,9 @@
 //! What every letter holds, in every language.
 
+use std::time::Duration;
+
 use super::*;
+use crate::domain::factor::Method;
 
 const NOW: Timestamp = Timestamp(1_795_339_800_000);
 const CODE: &str = "048291";
@@ -183,4 +186,20 @@ fn html_is_escaped_says_its_language_and_loads_nothing() {
             assert!(text.contains("<b>& 48291…3 or"), "{text}");
         }
     });
+}
+
+#[test]
+fn each_sort_of_thing_that_is_bound_has_a_line() {
+    let bound = Bound {
+        phones: vec!["Pixel".to_owned(), "<b>&\" 482913\r\n".to_owned()],
+        devices: vec!["Laptop".to_owned(); NAMES + 1],
+        trusted: vec![],
+        methods: vec![Method::Email, Method::Mobile],
+    };
+    let lines = bound.lines(Language::En);
+    assert_eq!(lines[0], "Phones that may approve: \"Pixel\", \"<b>& 48291…3\"");
+    assert!(lines[1].starts_with("Logged in: \"Laptop\"") && lines[1].ends_with("\"Laptop\", …"));
+    assert_eq!(lines[1].matches("Laptop").count(), NAMES);
+    assert_eq!(lines[2..], ["Second factors: codes by mail, approval by phone"]);
+    assert!(Bound::default().lines(Language::De).is_empty());
 }
