@@ -1,5 +1,6 @@
 //! The documents of `static/docs` as pages, and a page with all settings.
 
+mod escape;
 mod links;
 mod render;
 mod sequence;
@@ -16,7 +17,8 @@ use axum::response::{IntoResponse as _, Redirect, Response};
 use axum::routing::get;
 use pulldown_cmark::Options;
 
-use self::render::{Document, escaped, render};
+use self::escape::escaped;
+use self::render::{Document, render};
 use super::Http;
 use super::pages::{Served, documents};
 
@@ -58,10 +60,17 @@ fn page(name: &str, headers: &HeaderMap) -> Response {
     }
 }
 
+/// The page of the settings; its table of contents lists the sections.
+fn settings_page() -> Document {
+    let mut document = render(&settings::markdown(), Options::ENABLE_HEADING_ATTRIBUTES);
+    document.headings.retain(|heading| heading.level == 2);
+    document
+}
+
 fn all_pages() -> BTreeMap<String, Served> {
     let mut all: BTreeMap<String, Document> =
         documents().map(|(name, text)| (name.to_owned(), render(text, Options::empty()))).collect();
-    all.insert("settings".to_owned(), settings::document());
+    all.insert("settings".to_owned(), settings_page());
     let index = served(laid_out("Documents", "", &index(&all)));
     let pages = all.into_iter().map(|(name, document)| {
         let contents = contents(&document);
@@ -129,4 +138,23 @@ fn index(all: &BTreeMap<String, Document>) -> String {
 fn entry(name: &str, document: &Document) -> String {
     let (title, summary) = (escaped(&document.title), escaped(&document.summary));
     format!("<li><a href=\"/docs/{name}\">{title}</a>\n<p>{summary}</p></li>\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_line_of_the_shipped_settings_is_on_the_page() {
+        let page = settings_page().body.replace("&gt;", ">").replace("&lt;", "<").replace("<code>", "`");
+        let page = page.replace("</code>", "`").replace("<wbr>", "");
+        for line in crate::config::DEFAULTS.lines().filter(|line| !line.is_empty() && !line.starts_with('['))
+        {
+            let text = match line.split_once(" = ") {
+                Some((_, default)) if !line.starts_with('#') => format!("`{default}`"),
+                _ => line.trim_start_matches('#').trim().to_owned(),
+            };
+            assert!(page.contains(&text), "{text}");
+        }
+    }
 }

@@ -5,6 +5,7 @@ use std::sync::LazyLock;
 
 use pulldown_cmark::{CodeBlockKind, Event, HeadingLevel, Options, Parser, Tag, TagEnd, html};
 
+use super::escape::escaped;
 use super::{links, sequence, settings};
 
 /// A rendered document.
@@ -45,11 +46,6 @@ pub(super) fn render(text: &str, more: Options) -> Document {
     let mut body = String::with_capacity(text.len() * 2);
     html::push_html(&mut body, writer.out.into_iter());
     Document { title: writer.title, summary: writer.summary, headings: writer.headings, body }
-}
-
-/// Text as HTML; safe as an attribute's value too.
-pub(super) fn escaped(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }
 
 /// Takes a document's events one after the other and keeps those that `push_html` shall write.

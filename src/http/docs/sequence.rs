@@ -1,6 +1,6 @@
 //! Mermaid's sequence diagrams as numbered lists: the pages run no script that could draw them.
 
-use super::render::escaped;
+use super::escape::escaped;
 
 /// The list for a diagram, as HTML; nothing for a text that is no sequence diagram.
 pub(super) fn list(diagram: &str) -> Option<String> {
