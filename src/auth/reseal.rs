@@ -9,7 +9,7 @@ use super::{Auth, Error};
 use crate::crypto::seal_file;
 use crate::crypto::seals::{Fresh, Seals};
 use crate::domain::time::Timestamp;
-use crate::store::seals::Sealed;
+use crate::store::sealed::Sealed;
 use crate::store::signals::{self, Signal};
 use crate::store::{self, Store, Tx};
 
@@ -90,7 +90,7 @@ async fn go_over(
     now: Timestamp,
 ) -> Result<Result<Resealed, String>, store::Error> {
     store::seals::lock(tx).await?;
-    let rows = store::seals::all(tx).await?;
+    let rows = store::sealed::all(tx).await?;
     let mut fresh: Vec<(&Sealed, Vec<u8>)> = Vec::new();
     for row in &rows {
         if first.open(row.purpose(), &row.sealed).is_ok() {
@@ -106,7 +106,7 @@ async fn go_over(
         fresh.push((row, first.seal(row.purpose(), &plain)));
     }
     for (row, sealed) in &fresh {
-        store::seals::replace(tx, row, sealed).await?;
+        store::sealed::replace(tx, row, sealed).await?;
     }
     store::seals::name(tx, first.fingerprint()).await?;
     signals::emit(tx, Signal::Keys, now).await?;

@@ -1,9 +1,7 @@
 //! Accounts: who may log in, and whether somebody stopped them.
 
-use super::password_classes::moved;
-use super::tx::Arg;
-use super::{Error, Row, Tx, arg};
-use crate::crypto::password;
+use super::password_classes::{class_of, moved};
+use super::{Arg, Error, Row, Tx, arg};
 use crate::domain::account::{Account, Email, PasswordHash, SignIn, SignIns};
 use crate::domain::ids::AccountId;
 use crate::domain::language::Language;
@@ -70,9 +68,6 @@ const SET_LANGUAGE: &str = "UPDATE accounts SET language = $2 WHERE id = $1 AND 
 const LOCK: &str = "UPDATE accounts SET updated_at = updated_at WHERE id = $1";
 const REMOVE: &str = "DELETE FROM accounts WHERE id = $1 RETURNING kind, password_class";
 
-/// The class of a hash that can't be read. Empty would be taken for a row of before there were classes.
-const UNREADABLE: &str = "?";
-
 /// An account on its way into the store.
 pub(crate) struct New {
     pub(crate) uuid: uuid::Uuid,
@@ -114,11 +109,6 @@ pub(super) fn row_of(new: New, created: Timestamp, now: Timestamp) -> [Arg; COLU
         arg(new.verified.then_some(now)),
         arg(new.vouched),
     ]
-}
-
-/// What a row says of its hash beside the hash itself.
-pub(super) fn class_of(hash: &PasswordHash) -> String {
-    password::class(hash).unwrap_or_else(|| UNREADABLE.to_owned())
 }
 
 pub(crate) async fn by_email(tx: &mut Tx, kind: &str, email: &Email) -> Result<Option<Account>, Error> {

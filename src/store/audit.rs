@@ -4,18 +4,19 @@
 //! row of its first, and one that concerns nothing that exists is counted in memory alone. What follows from typing a name
 //! is counted in that name's row. What was granted or changed has a row of its own each time.
 
+mod entry;
 mod merging;
+pub(super) mod trail;
 
-use std::collections::BTreeMap;
-use std::sync::{Arc, LazyLock};
+use std::sync::LazyLock;
 
-use dashmap::DashMap;
+pub(crate) use entry::{Entry, OK};
+use merging::Place;
+pub(crate) use trail::Counts;
+use trail::{Line, Written};
 
-use merging::{Merging, Place};
-
-use super::tx::Arg;
-use super::{Error, Tx, arg};
-use crate::domain::ids::{AccountId, DeviceId, PairingId};
+use super::{Arg, Error, Tx, arg};
+use crate::domain::ids::AccountId;
 use crate::domain::time::Timestamp;
 
 const INSERT: &str = "INSERT INTO audit (at, event, outcome, account_id, device_id, pairing, source) VALUES ($1, $2, $3, $4, $5, $6, $7)";
@@ -24,60 +25,6 @@ const MERGE: &str = "INSERT INTO audit (at, event, outcome, account_id, device_i
      VALUES ($1, $2, $3, $4, $5, $6, $7, 1, $1, $8) ON CONFLICT (merged) DO UPDATE \
      SET count = audit.count + 1, until = CASE WHEN excluded.until > audit.until THEN excluded.until ELSE audit.until END \
      RETURNING count";
-
-/// The outcome of what was granted or changed.
-pub(crate) const OK: &str = "ok";
-
-/// What happened. Words of this project only: no secret, and no text that a client chose.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Entry<'a> {
-    /// `login`, `ask`, `approve`, `factor.on`, …
-    pub(crate) event: &'static str,
-    /// `ok`, or a stable code that says why not.
-    pub(crate) outcome: &'static str,
-    pub(crate) account: Option<AccountId>,
-    pub(crate) device: Option<DeviceId>,
-    pub(crate) pairing: Option<PairingId>,
-    /// The address that the server saw.
-    pub(crate) source: &'a str,
-}
-
-/// An entry on its way to the log.
-#[derive(Clone, Debug)]
-pub(super) struct Line {
-    event: &'static str,
-    outcome: &'static str,
-    account: Option<AccountId>,
-    device: Option<DeviceId>,
-    pairing: Option<PairingId>,
-    source: String,
-    written: Written,
-}
-
-/// What an entry has become.
-#[derive(Clone, Copy, Debug)]
-enum Written {
-    /// A row of its own.
-    Row,
-    /// The so many-eth in a row with others like it.
-    Merged(i64),
-    /// Nothing.
-    Nothing,
-}
-
-/// How often each event had which outcome since this process started, and which refusals it merges; clones share it.
-#[derive(Clone, Default, Debug)]
-pub(crate) struct Counts {
-    outcomes: Arc<DashMap<(&'static str, &'static str), u64>>,
-    merging: Arc<Merging>,
-}
-
-impl Counts {
-    /// Event, outcome and number, by name.
-    pub(crate) fn all(&self) -> BTreeMap<(&'static str, &'static str), u64> {
-        self.outcomes.iter().map(|count| (*count.key(), *count.value())).collect()
-    }
-}
 
 /// Rows of one statement of [`record_all`].
 const MANY: usize = 40;
@@ -101,15 +48,7 @@ pub(crate) async fn record_all(
     for chunk in many {
         let common = [arg(now), arg(event), arg(outcome), arg(source)];
         tx.execute(&INSERT_MANY, common.into_iter().chain(chunk.iter().map(|id| arg(id.0)))).await?;
-        let line = |id: &AccountId| Line {
-            event,
-            outcome,
-            account: Some(*id),
-            device: None,
-            pairing: None,
-            source: source.to_owned(),
-            written: Written::Row,
-        };
+        let line = |id: &AccountId| Line::new(Entry { account: Some(*id), ..entry }, Written::Row);
         tx.after.trail.extend(chunk.iter().map(line));
     }
     for id in rest {
@@ -168,42 +107,5 @@ pub(crate) fn count(tx: &mut Tx, entry: Entry<'_>) {
 }
 
 fn note(tx: &mut Tx, entry: Entry<'_>, written: Written) {
-    let Entry { event, outcome, account, device, pairing, source } = entry;
-    tx.after.trail.push(Line {
-        event,
-        outcome,
-        account,
-        device,
-        pairing,
-        source: source.to_owned(),
-        written,
-    });
-}
-
-impl Line {
-    /// Counts and logs what is committed by now.
-    pub(super) fn tell(&self, counts: &Counts) {
-        *counts.outcomes.entry((self.event, self.outcome)).or_default() += 1;
-        match self.written {
-            Written::Row => self.log(1),
-            // The log is a disk as well: of a flood it says how far it has come.
-            Written::Merged(count) if count <= 10 || count.unsigned_abs().is_power_of_two() => {
-                self.log(count)
-            }
-            Written::Merged(_) | Written::Nothing => {}
-        }
-    }
-
-    fn log(&self, count: i64) {
-        tracing::info!(
-            target: "audit",
-            event = self.event,
-            outcome = self.outcome,
-            account = self.account.map(|id| id.0),
-            device = self.device.map(|id| id.0),
-            pairing = self.pairing.map(tracing::field::display),
-            source = self.source,
-            count = (count > 1).then_some(count),
-        );
-    }
+    tx.after.trail.push(Line::new(entry, written));
 }

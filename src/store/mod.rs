@@ -27,6 +27,7 @@ pub(crate) mod plans;
 mod postgres;
 pub(crate) mod rates;
 pub(crate) mod refresh;
+pub(crate) mod sealed;
 pub(crate) mod seals;
 pub(crate) mod sessions;
 pub(crate) mod signals;

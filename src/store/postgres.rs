@@ -11,17 +11,12 @@ use sqlx::{Connection as _, PgConnection, PgPool, Postgres as Db};
 use tokio::time::timeout;
 
 use super::outbox::Room;
-use super::tx::{Arg, Connection, Memory, Row, run_alone};
+use super::tx::{ANSWER, Arg, Connection, Memory, NO_ANSWER, Row, run_alone};
 use super::{Error, Tx, turn_at};
 use crate::turns::{Gate, LONGEST, Size};
 
 /// How long a unit waits for a connection before it is told to come back.
 const PATIENCE: Duration = Duration::from_secs(3);
-/// How long PostgreSQL may take to answer one statement. Longer than `statement_timeout`, so that only a server or a network
-/// that is away comes to it.
-pub(super) const ANSWER: Duration = Duration::from_secs(7);
-
-pub(super) const NO_ANSWER: &str = "PostgreSQL does not answer";
 
 /// Begins a unit in one round trip, with the limits under which it holds its locks: a node that freezes in the middle of a
 /// unit loses them within five seconds, and nobody waits for a lock longer than two. `tcp_user_timeout` is for a backend

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use sqlx::pool::PoolConnection;
 use sqlx::postgres::PgRow;
@@ -9,11 +10,16 @@ use sqlx::sqlite::SqliteRow;
 use sqlx::{ColumnIndex, Decode, Postgres, Row as _, Sqlite, SqliteConnection, Type};
 
 use super::Error;
-use super::audit::{Counts, Line};
+use super::audit::trail::{Counts, Line};
 use super::effects::{Delivery, Effects};
 use super::outbox::Room;
-use super::password_classes::{Known, Move};
-use super::postgres::{ANSWER, NO_ANSWER};
+use super::password_classes::known::{Known, Move};
+
+/// How long PostgreSQL may take to answer one statement. Longer than `statement_timeout`, so that only a server or a network
+/// that is away comes to it.
+pub(super) const ANSWER: Duration = Duration::from_secs(7);
+
+pub(super) const NO_ANSWER: &str = "PostgreSQL does not answer";
 
 /// A transaction that somebody else begins and ends. The SQL is one text for both databases.
 pub(crate) struct Tx {

@@ -4,9 +4,10 @@ use std::cell::Cell;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use super::line::{Line, Said, Socket, Who};
+use super::line::{Line, Said, Who};
 use super::ops::Op;
 use super::run::{Kind, Run};
+use super::socket::Socket;
 use super::witness::{Told, Wait};
 use super::world::login;
 use crate::auth::operator::{AccountFilter, Change};

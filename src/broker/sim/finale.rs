@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::line::{Line, Who};
 use super::run::Run;
-use super::witness::Told;
+use super::witness::{Told, short};
 use super::world::TICKET_TTL;
 use crate::domain::pairing::State;
 use crate::domain::time::Timestamp;
@@ -253,22 +253,4 @@ impl Run<'_> {
             person.is_spoilt |= seen.is_spoilt;
         }
     }
-}
-
-/// A row in a few words.
-pub(super) fn short(row: Option<&Stored>) -> String {
-    let Some(Stored { pairing, resumes, holder }) = row else { return "no row".to_owned() };
-    let state = match &pairing.state {
-        State::Ready => "waits".to_owned(),
-        State::Asked(ask) if ask.shown => format!("asks account {} by {:?}", ask.account, ask.by),
-        State::Asked(_) => "asks, unseen".to_owned(),
-        State::Answered(answer) => format!(
-            "{} by device {} of account {}",
-            if answer.approved { "approved" } else { "refused" },
-            answer.device,
-            answer.account
-        ),
-        State::Expired => "over".to_owned(),
-    };
-    format!("ask {}, {state}, {resumes} resumes, last at {holder:?}", pairing.asks)
 }

@@ -23,6 +23,7 @@ mod finale;
 mod line;
 mod ops;
 mod run;
+mod socket;
 mod witness;
 mod world;
 

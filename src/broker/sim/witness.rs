@@ -4,7 +4,6 @@ use std::cell::RefCell;
 use std::collections::{BTreeMap, HashMap};
 use std::rc::Rc;
 
-use super::finale::short;
 use super::line::{Line, Said, Who};
 use super::world::Person;
 use crate::auth::{AskView, Error};
@@ -382,4 +381,22 @@ impl Witness {
     pub(super) fn is_replaced(&self, wait: usize, number: usize) -> bool {
         self.waits[wait].used > number
     }
+}
+
+/// A row in a few words.
+pub(super) fn short(row: Option<&Stored>) -> String {
+    let Some(Stored { pairing, resumes, holder }) = row else { return "no row".to_owned() };
+    let state = match &pairing.state {
+        State::Ready => "waits".to_owned(),
+        State::Asked(ask) if ask.shown => format!("asks account {} by {:?}", ask.account, ask.by),
+        State::Asked(_) => "asks, unseen".to_owned(),
+        State::Answered(answer) => format!(
+            "{} by device {} of account {}",
+            if answer.approved { "approved" } else { "refused" },
+            answer.device,
+            answer.account
+        ),
+        State::Expired => "over".to_owned(),
+    };
+    format!("ask {}, {state}, {resumes} resumes, last at {holder:?}", pairing.asks)
 }

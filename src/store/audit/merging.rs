@@ -7,7 +7,7 @@ use std::hash::{BuildHasher as _, RandomState};
 use parking_lot::Mutex;
 use zeroize::Zeroizing;
 
-use super::Entry;
+use super::entry::Entry;
 use crate::crypto::random;
 use crate::crypto::seal::{base64url, hmac};
 use crate::domain::ids::AccountId;
