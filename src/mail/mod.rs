@@ -59,6 +59,9 @@ pub(crate) async fn notify(
     outbox::add(tx, promise(&recipient, kind, &written, None), now).await
 }
 
+/// So many notices that are due are looked at in one round, until there is one with room.
+const LOOKED_AT_ONCE: u32 = 2_000;
+
 /// Whether a notice may be put into the outbox.
 fn has_room(rooms: Rooms, letter: Letter<'_>) -> bool {
     rooms.for_a_notice() || letter.is_urgent() && rooms.for_an_urgent_notice()
@@ -85,11 +88,21 @@ async fn due(tx: &mut Tx, now: Timestamp) -> Result<Vec<Repeats>, Error> {
     if !rooms.for_an_urgent_notice() {
         return Ok(Vec::new());
     }
-    let mut due = notices::due(tx, now).await?;
-    due.retain(|repeats| {
+    let has_room = |repeats: &Repeats| {
         Letter::of_kind(&repeats.kind, &repeats.source).is_none_or(|letter| has_room(rooms, letter))
-    });
-    Ok(due)
+    };
+    let mut looked = 0;
+    // Ordinary notices that find no room must not hide an urgent one behind them.
+    while looked < LOOKED_AT_ONCE {
+        let mut due = notices::due(tx, looked, now).await?;
+        looked += u32::try_from(due.len()).unwrap_or(LOOKED_AT_ONCE);
+        let is_last = due.is_empty();
+        due.retain(has_room);
+        if is_last || !due.is_empty() {
+            return Ok(due);
+        }
+    }
+    Ok(Vec::new())
 }
 
 async fn tell(tx: &mut Tx, repeats: Repeats, now: Timestamp) -> Result<(), Error> {

@@ -23,16 +23,16 @@ async fn store(folder: &tempfile::TempDir, mail_queue: u32) -> Store {
     let name = keys.fingerprint();
     store.seal_mail_with(keys);
     store.write(move |tx| Box::pin(async move { seals::name_first(tx, name).await })).await.unwrap();
-    store.write(|tx| Box::pin(add_owner(tx))).await.unwrap();
+    store.write(|tx| Box::pin(add_owner(tx, ANN))).await.unwrap();
     store
 }
 
 /// An account with a proven address.
-async fn add_owner(tx: &mut Tx) -> Result<(), Error> {
+async fn add_owner(tx: &mut Tx, email: &str) -> Result<(), Error> {
     let owner = accounts::New {
-        uuid: uuid::Uuid::nil(),
+        uuid: uuid::Uuid::new_v4(),
         kind: "p".to_owned(),
-        email: Email::parse(ANN).unwrap(),
+        email: Email::parse(email).unwrap(),
         name: "Ann".to_owned(),
         phone: None,
         password: PasswordHash("-".to_owned()),
@@ -50,8 +50,11 @@ async fn posted(store: &Store, letter: Letter<'static>, clock: &Clock) -> Result
 }
 
 async fn notified(store: &Store, letter: Letter<'static>, clock: &Clock) {
-    let now = clock.now();
-    store.write(move |tx| Box::pin(notify(tx, AccountId(1), letter, now))).await.unwrap();
+    notified_at(store, 1, letter, clock.now()).await;
+}
+
+async fn notified_at(store: &Store, account: i64, letter: Letter<'static>, now: Timestamp) {
+    store.write(move |tx| Box::pin(notify(tx, AccountId(account), letter, now))).await.unwrap();
 }
 
 async fn all_waiting(store: &Store) -> Vec<outbox::Waiting> {
@@ -144,6 +147,28 @@ async fn what_is_never_delayed_is_counted_only_behind_eight_that_can_not_be_deli
     tell_repeats(&store, clock.now()).await;
     let due = all_waiting(&store).await;
     assert!(due[9].content.as_ref().unwrap().text.contains("42 more times"));
+}
+
+#[tokio::test]
+async fn ordinary_notices_without_room_hide_no_urgent_one_behind_them() {
+    let (folder, clock) = (tempfile::tempdir().unwrap(), Clock::manual(START));
+    let store = store(&folder, 1).await;
+    let others: Vec<i64> = (2..32).collect();
+    for account in &others {
+        let email = format!("owner{account}@example.org");
+        store.write(move |tx| Box::pin(async move { add_owner(tx, &email).await })).await.unwrap();
+    }
+    // Both rooms are full, and everything after that is owed: the urgent notice last.
+    notified(&store, NOTICE, &clock).await;
+    notified(&store, NOTICE, &clock).await;
+    for account in others {
+        notified_at(&store, account, CODES, clock.now()).await;
+    }
+    notified_at(&store, 31, Letter::TwoFactorOff { source: "192.0.2.7" }, clock.now()).await;
+    deliver_one(&store, &clock).await;
+    tell_repeats(&store, clock.now()).await;
+    let due = all_waiting(&store).await;
+    assert_eq!((due.len(), due[1].recipient.as_str()), (2, "owner31@example.org"));
 }
 
 #[tokio::test]

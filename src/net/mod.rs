@@ -8,7 +8,7 @@ mod stream;
 mod tls;
 
 pub(crate) use crowd::Crowd;
-pub(crate) use serve::{Connections, free_connections, free_files, serve};
+pub(crate) use serve::{Connections, SOCKET_PATH, free_connections, free_files, serve};
 pub(crate) use source::{Origins, Peer, client_address};
 pub(crate) use stream::{Parked, Stream};
 pub(crate) use tls::acceptor;

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::http::header::UPGRADE;
 use axum::http::{Method, StatusCode};
 use axum::response::{IntoResponse as _, Response};
 use futures_util::future::BoxFuture;
@@ -18,6 +17,9 @@ use tokio_util::task::TaskTracker;
 use super::crowd::{Crowd, Place, Plain};
 use super::stream::Kind;
 use super::{Peer, Stream};
+
+/// Where sockets are opened; a request there is a handshake and nothing else.
+pub(crate) const SOCKET_PATH: &str = "/ws";
 
 /// A request's head beyond this is refused (431).
 const MAX_HEAD: usize = 16 * 1024;
@@ -134,10 +136,10 @@ impl hyper::service::Service<hyper::Request<hyper::body::Incoming>> for Tagged {
 
     fn call(&self, mut request: hyper::Request<hyper::body::Incoming>) -> Self::Future {
         request.extensions_mut().insert(self.peer);
-        let is_upgrade = request.method() == Method::GET && request.headers().contains_key(UPGRADE);
+        let is_handshake = request.method() == Method::GET && request.uri().path() == SOCKET_PATH;
         let answer = tower_service::Service::call(&mut self.app.clone(), request);
         // A handshake guesses nothing, and ten thousand tasks of them at once would leave holes in the memory.
-        if is_upgrade {
+        if is_handshake {
             return Box::pin(answer);
         }
         let task = self.tracker.spawn(answer);

@@ -51,7 +51,7 @@ pub(crate) use tx::{Arg, Row, Tx, arg};
 use crate::config::StoreUrl;
 use crate::crypto::seals::Seals;
 use crate::domain::time::Timestamp;
-use crate::turns::{Gate, Turn, Who};
+use crate::turns::{self, Gate, Turn, Who};
 
 /// The store can't do what was asked of it.
 #[derive(Debug, thiserror::Error)]
@@ -121,15 +121,19 @@ impl Store {
         outcome
     }
 
-    /// Runs a unit of work for which nobody waits. What keeps it from being done is logged.
+    /// Runs a unit of work for which no caller waits, in the turn of the current request: strangers decide how many there
+    /// are. What keeps it from being done is logged.
     pub(crate) fn write_later<F>(&self, unit: F)
     where
         F: for<'t> FnOnce(&'t mut Tx) -> BoxFuture<'t, Result<(), Error>> + Send + 'static,
     {
-        let store = self.clone();
+        let (store, who) = (self.clone(), Who::current());
         tokio::spawn(async move {
-            if let Err(e) = store.write(unit).await {
-                tracing::warn!(error = %e, "what was to be written later is not written");
+            match turns::for_request(who, store.write(unit)).await {
+                Ok(()) => {}
+                // A flood of requests must not become a flood of lines.
+                Err(Error::Full) => tracing::debug!("too much waits: a write without a caller is left out"),
+                Err(e) => tracing::warn!(error = %e, "a write without a caller failed"),
             }
         });
     }

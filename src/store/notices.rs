@@ -23,7 +23,7 @@ const REPEAT: &str = "INSERT INTO notice_runs (account_id, kind, since, repeats,
 const OWE: &str = "INSERT INTO notice_runs (account_id, kind, since, repeats, last_at, source) VALUES ($1, $2, $5, 1, $3, $4) \
      ON CONFLICT (account_id, kind) DO UPDATE SET repeats = notice_runs.repeats + 1, since = $5, last_at = $3, source = $4";
 const DUE: &str = "SELECT account_id, kind, since, repeats, last_at, source FROM notice_runs \
-     WHERE repeats > 0 AND (since <= $1 OR since >= $2) ORDER BY since LIMIT 20";
+     WHERE repeats > 0 AND (since <= $1 OR since >= $2) ORDER BY since, account_id, kind LIMIT 20 OFFSET $3";
 /// The `since` of occasions of which the first had no letter.
 const NO_LETTER: Timestamp = Timestamp(0);
 const TAKE: &str = "UPDATE notice_runs SET repeats = 0, since = $5 WHERE account_id = $1 AND kind = $2 AND since = $3 AND repeats = $4";
@@ -82,9 +82,10 @@ impl Repeats {
     }
 }
 
-/// Repeats whose hour is over, and occasions whose letter had no room.
-pub(crate) async fn due(tx: &mut Tx, now: Timestamp) -> Result<Vec<Repeats>, Error> {
-    tx.all(DUE, [arg(now.minus(HOUR)), arg(now.plus(HOUR))]).await?.iter().map(read).collect()
+/// Repeats whose hour is over, and occasions whose letter had no room: some of those after the first `skipped`, the oldest
+/// first.
+pub(crate) async fn due(tx: &mut Tx, skipped: u32, now: Timestamp) -> Result<Vec<Repeats>, Error> {
+    tx.all(DUE, [arg(now.minus(HOUR)), arg(now.plus(HOUR)), arg(skipped)]).await?.iter().map(read).collect()
 }
 
 /// Takes repeats to tell them; false when another node has. The next hour begins.

@@ -15,7 +15,7 @@ use axum::routing::get;
 use tokio_util::task::TaskTracker;
 
 use crate::broker::Broker;
-use crate::net::Origins;
+use crate::net::{Origins, SOCKET_PATH};
 
 /// What the socket's route needs.
 #[derive(Clone)]
@@ -32,7 +32,7 @@ pub(crate) struct Front {
 
 /// `GET /ws`.
 pub(crate) fn routes(front: Front) -> Router {
-    Router::new().route("/ws", get(handshake::upgrade)).with_state(front)
+    Router::new().route(SOCKET_PATH, get(handshake::upgrade)).with_state(front)
 }
 
 /// Where a socket's client is.

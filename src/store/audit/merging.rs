@@ -1,7 +1,7 @@
 //! Which row of the audit trail a refusal is counted in: one for each hour, event, outcome, account, device and network,
 //! and for the name that was typed where one was.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasher as _, RandomState};
 
 use parking_lot::Mutex;
@@ -11,13 +11,16 @@ use super::entry::Entry;
 use crate::crypto::random;
 use crate::crypto::seal::{base64url, hmac};
 use crate::domain::ids::AccountId;
-use crate::domain::source::network;
+use crate::domain::source::{neighbourhood, network};
 use crate::domain::time::Timestamp;
 
 const HOUR_MS: i64 = 3_600_000;
 /// Rows for refusals that a process begins in an hour. Beyond that a new one is counted without its source, so that neither
 /// a botnet nor whoever has many IPv6 networks fills the disk; rows that were begun before go on counting.
 const ROWS: usize = 10_000;
+/// As many again are for typed names, and so many of those for names that one network (/24, /48) types: whoever invents
+/// names takes the detail from no other's rows.
+const NAMES_OF_NETWORK: usize = 500;
 /// What stands for the source then.
 const MANY: &str = "many";
 /// Rows that further names share then, for each event and outcome. Names with an account and others share them alike, so
@@ -38,6 +41,8 @@ pub(super) struct Merging {
 struct Hour {
     number: i64,
     begun: HashSet<u64>,
+    begun_for_names: HashSet<u64>,
+    names_of: HashMap<String, usize>,
 }
 
 /// A row to count in.
@@ -62,7 +67,8 @@ impl Merging {
     pub(super) fn place<'a>(&self, entry: &Entry<'a>, now: Timestamp) -> Place<'a> {
         let hour = now.0.div_euclid(HOUR_MS);
         let key = self.key(hour, entry, &network_of(entry.source));
-        if self.has_room(hour, &key) {
+        let row = self.hasher.hash_one(&key);
+        if self.this_hour(hour, |rows| rows.begin(row)) {
             Place { key, source: entry.source, account: entry.account }
         } else {
             Place { key: self.key(hour, entry, MANY), source: MANY, account: entry.account }
@@ -76,7 +82,8 @@ impl Merging {
         let mac = hmac(self.secret.as_slice(), &[&hour.to_be_bytes(), name.as_bytes()]);
         let about = base64url(&mac[..16]);
         let key = [self.key(hour, entry, &network_of(entry.source)), about].join("/");
-        if self.has_room(hour, &key) {
+        let row = self.hasher.hash_one(&key);
+        if self.this_hour(hour, |rows| rows.begin_for_name(row, entry.source)) {
             return Place { key, source: entry.source, account: entry.account };
         }
         let shared =
@@ -92,18 +99,38 @@ impl Merging {
         [&hour.to_string(), &self.process, entry.event, entry.outcome, &account, &device, network].join("/")
     }
 
-    /// Whether the row is one of the first of this hour.
-    fn has_room(&self, hour: i64, key: &str) -> bool {
-        let row = self.hasher.hash_one(key);
+    fn this_hour<T>(&self, hour: i64, look: impl FnOnce(&mut Hour) -> T) -> T {
         let mut rows = self.hour.lock();
         if rows.number != hour {
-            *rows = Hour { number: hour, begun: HashSet::new() };
+            *rows = Hour { number: hour, ..Hour::default() };
         }
-        if rows.begun.len() < ROWS {
-            rows.begun.insert(row);
+        look(&mut rows)
+    }
+}
+
+impl Hour {
+    /// Whether the row is one of the first of this hour.
+    fn begin(&mut self, row: u64) -> bool {
+        if self.begun.len() < ROWS {
+            self.begun.insert(row);
             return true;
         }
-        rows.begun.contains(&row)
+        self.begun.contains(&row)
+    }
+
+    /// The same for the row of a name that was typed at this address.
+    fn begin_for_name(&mut self, row: u64, source: &str) -> bool {
+        if self.begun_for_names.contains(&row) {
+            return true;
+        }
+        let around = source.parse().map_or_else(|_| source.to_owned(), |ip| neighbourhood(ip).to_string());
+        let names = self.names_of.get(&around).copied().unwrap_or(0);
+        let has_room = self.begun_for_names.len() < ROWS && names < NAMES_OF_NETWORK;
+        if has_room {
+            self.names_of.insert(around, names + 1);
+            self.begun_for_names.insert(row);
+        }
+        has_room
     }
 }
 
@@ -176,12 +203,32 @@ mod tests {
     #[test]
     fn a_flood_of_names_makes_so_many_rows_and_then_those_with_an_account_share_them_with_others() {
         let merging = Merging::default();
-        let place = |account, name: &str| merging.place_of_name(&named(account, "192.0.2.1"), name, NOW);
-        let first = place(Some(1), "ann").key;
-        let rows: HashSet<String> = (0..5 * ROWS).map(|n| place(None, &n.to_string()).key).collect();
+        let at = |source: &str, account, name: &str| {
+            let Place { key, account, source } = merging.place_of_name(&named(account, source), name, NOW);
+            (key, account, source == MANY)
+        };
+        let first = at("10.0.0.1", Some(1), "ann").0;
+        let rows: HashSet<String> = (0..5 * ROWS)
+            .map(|n| at(&format!("10.{}.{}.1", n / 200 / 256, n / 200 % 256), None, &n.to_string()).0)
+            .collect();
         assert_eq!(rows.len(), ROWS - 1 + usize::try_from(SHARED).unwrap());
-        assert_eq!(place(Some(1), "ann").key, first);
-        let (known, unknown) = (place(Some(2), "bob"), place(None, "bob"));
-        assert_eq!((known.key, known.account, known.source), (unknown.key, None, MANY));
+        assert_eq!(at("10.0.0.1", Some(1), "ann").0, first);
+        let (known, unknown) = (at("10.0.0.1", Some(2), "bob"), at("10.0.0.1", None, "bob"));
+        assert_eq!(known, unknown);
+        assert_eq!((known.1, known.2), (None, true));
+        assert_eq!(merging.place(&entry(3, "192.0.2.1"), NOW).account, Some(AccountId(3)));
+        assert_eq!(merging.place(&entry(3, "192.0.2.1"), NOW).source, "192.0.2.1");
+    }
+
+    #[test]
+    fn a_network_that_invents_names_takes_the_detail_from_its_own_rows_alone() {
+        let merging = Merging::default();
+        let is_detailed = |source: &str, name: &str| {
+            merging.place_of_name(&named(Some(1), source), name, NOW).source != MANY
+        };
+        let flood = 0..2 * NAMES_OF_NETWORK;
+        let detailed = flood.filter(|n| is_detailed(&format!("192.0.2.{}", n % 250), &n.to_string()));
+        assert_eq!(detailed.count(), NAMES_OF_NETWORK);
+        assert!(is_detailed("198.51.100.1", "bob"));
     }
 }

@@ -1,7 +1,3 @@
--- The account whose hits these are, so that they are found without a look at all of the table. Hits of an older release
--- name none, and are over within a day.
-ALTER TABLE hits ADD COLUMN account_id BIGINT;
-CREATE INDEX hits_of_account ON hits (account_id);
 -- With the number at the end, so that the accounts of a class are counted window by window out of the index. Since
 -- migrations only add, the shorter index of before stays.
 CREATE INDEX accounts_of_password_class ON accounts (password_class, kind, id);
@@ -11,3 +7,7 @@ CREATE INDEX trusts_by_time ON trusts (created_at);
 -- What was mailed to an address that is removed.
 CREATE INDEX mail_logins_of_address ON mail_logins (lower(email));
 CREATE INDEX mail_auths_of_address ON mail_auths (lower(email));
+-- The account whose hits these are, so that they are found without a look at all of the table. Hits of an older release
+-- name none, and are over within a day. Last, since units of work lock accounts before hits.
+ALTER TABLE hits ADD COLUMN account_id BIGINT;
+CREATE INDEX hits_of_account ON hits (account_id);
