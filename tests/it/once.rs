@@ -28,11 +28,11 @@ async fn race(people: &[&Person], route: &'static str, body: &Value) -> Vec<Answ
     answers
 }
 
-/// One token, and everybody else is told the same refusal.
+/// One token, and all others are told the same refusal; a slow machine asks some to come back (503).
 #[track_caller]
 fn check_one_token(answers: &[Answer], refusal: &str) {
     let count = |status| answers.iter().filter(|answer| answer.status == status).count();
-    assert_eq!((count(200), count(400)), (1, answers.len() - 1), "{:?}", answers.last());
+    assert_eq!((count(200), count(400) + count(503)), (1, answers.len() - 1), "{:?}", answers.last());
     for answer in answers.iter().filter(|answer| answer.status == 400) {
         assert_eq!(answer.json()["message"], refusal);
         assert!(answer.json().get("token").is_none());

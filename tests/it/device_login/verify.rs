@@ -135,7 +135,8 @@ async fn two_hundred_verifies_of_one_code_yield_one_login() {
             answers.push(racer.await.unwrap());
         }
         let count = |status| answers.iter().filter(|answer| answer.status == status).count();
-        assert_eq!((count(200), count(401)), (1, 199), "{code}: {:?}", answers.last());
+        // A slow machine asks some of them to come back.
+        assert_eq!((count(200), count(401) + count(503)), (1, 199), "{code}: {:?}", answers.last());
     }
     // Nobody who lost has guessed.
     verify(&server, &ann, &phone.backup_codes[1], &json!({})).await.expect(200);
