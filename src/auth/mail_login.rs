@@ -214,7 +214,7 @@ impl Order {
     }
 }
 
-/// An address is nobody's account yet.
+/// The address belongs to no account yet.
 fn entry<'a>(event: &'static str, outcome: &'static str, source: &'a str) -> audit::Entry<'a> {
     audit::Entry { event, outcome, account: None, device: None, pairing: None, source }
 }

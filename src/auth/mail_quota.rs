@@ -235,7 +235,7 @@ impl Shared {
         let (Some(all), Some(general)) = (self.all, self.general) else { return Ok((None, share)) };
         let mut share = share;
         for _ in 0..TRIES {
-            // What nobody gets takes no place from others, and is counted like theirs.
+            // A mail without a recipient takes no place from real ones, and is counted by the same statement.
             let (bucket, maxima, binds) = match share {
                 Share::Owner => (&self.bucket, all, true),
                 Share::General => (&self.bucket, general, true),

@@ -197,7 +197,7 @@ impl Auth {
             _ => return Ok(()),
         };
         let (now, source) = (self.now(), source.to_string());
-        // For nobody's account too, so that it takes as long.
+        // For an unknown address too, so that both take the same time.
         let failed = (outcome == Error::BadCredentials.code()).then_some(whose.unwrap_or(NOBODY));
         let unit = async move |tx: &mut Tx| {
             let entry = audit::Entry {

@@ -75,8 +75,8 @@ impl Auth {
     ///
     /// # Errors
     /// `NotAuthenticated` for a token that is unknown or expired, and for one that is revoked or was used before: then
-    /// its session has ended, and the owner is told. `Busy` for one of which another network has just got the successor,
-    /// for the third time in a row.
+    /// its session has ended, and the owner gets a letter. `Busy` for a token whose successor another network has just
+    /// received, for the third time in a row.
     pub(crate) async fn refresh(
         &self,
         token: &RefreshToken,

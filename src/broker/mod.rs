@@ -262,7 +262,7 @@ impl Sink for Broker {
                 // Every node looks again at who of the account's sockets may stay.
                 Signal::Account(account) => self.bus.send(Message::Account(account)),
                 Signal::Keys | Signal::Passwords => {}
-                // Whoever ended the ask tells its browser and phones.
+                // The use case that ended the ask notifies its browser and phones itself.
                 Signal::Dropped { .. } => continue,
             }
             self.bell.notify_one();

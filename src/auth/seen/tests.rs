@@ -81,7 +81,7 @@ impl Node {
         [by_token.map(|live| live.id), by_cookie.map(|live| live.id)]
     }
 
-    /// Has as many readers at work for somebody as that line may have at once, until what is returned is dropped.
+    /// Occupies every reader that this line may have at once, until the returned guard is dropped.
     async fn keep_busy(&self, who: Who, turns: usize) -> watch::Sender<()> {
         let (release, released) = watch::channel(());
         let (begun, mut begins) = mpsc::channel(turns);
